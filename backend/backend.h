@@ -1,0 +1,41 @@
+/* backend.h - model -> kernels -> C (later LLVM IR). Back ends change no model: they clone what they must prepare. */
+#ifndef OCT_BACKEND_H
+#define OCT_BACKEND_H
+
+#include "../ir/ir.h"
+
+/* What an ISA offers: data, not control flow (targets/targets.def). */
+struct oct_target {
+    const char *name, *doc, *triple;
+    int vector_bits;      /* 0: scalar code only */
+    int registers;        /* of the accumulator kind, for the tile choice */
+    int pointer_bytes;
+    int inline_weights_max; /* bytes of weights that may be C arrays */
+    bool native_i64;      /* 64-bit multiply and shift are cheap */
+};
+const struct oct_target *oct_target_find(const char *name);
+const struct oct_target *oct_target_list(uint32_t *n);
+
+enum oct_weights_mode { OCT_WEIGHTS_AUTO, OCT_WEIGHTS_INLINE, OCT_WEIGHTS_INCBIN, OCT_WEIGHTS_OBJ };
+enum oct_io_layout { OCT_LAYOUT_MODEL, OCT_LAYOUT_NHWC, OCT_LAYOUT_NCHW };
+
+struct oct_compile_options {
+    const struct oct_target *target;
+    const char *name;               /* prefix of every symbol: an identifier of C */
+    int64_t batch;                  /* what N means; >= 1 */
+    enum oct_weights_mode weights;
+    enum oct_io_layout io_layout;
+    bool no_float, strict_float;
+    bool no_requant_proof;          /* tests: always the profile's own sequence */
+};
+/* What compile produced; texts live in the arena. */
+struct oct_compiled {
+    struct oct_text c, h, json;     /* json: NAME.json, keys as in DESIGN.md */
+    struct oct_text weights;        /* bytes of NAME.weights.bin for incbin; len 0 when inline */
+    struct oct_text weights_s;      /* NAME.weights.S */
+    struct oct_text explain;        /* a line per layer and per fallback */
+};
+/* false after diagnostics (float under --no-float, an overflow that cannot be widened, ...). */
+bool oct_compile(struct oct_ctx *cx, struct oct_arena *a, const struct oct_module *m, const struct oct_compile_options *opt, struct oct_compiled *out);
+
+#endif

@@ -1,0 +1,68 @@
+/* interp.h - the reference interpreter: the meaning of every op, bit for bit. Results never depend on the machine, on the
+ * number of threads or on how inputs were batched.
+ *
+ * Float: IEEE binary32, multiply then add, order kh, kw, ci, padded taps skipped; exp and tanh of ir/fmath.c. Integer: exact
+ * (64-bit sums, 128-bit requantization). It shares no arithmetic with the back ends: it is their oracle. */
+#ifndef OCT_INTERP_H
+#define OCT_INTERP_H
+
+#include "ir.h"
+
+/* A tensor in memory: type with N bound to a number, row-major data. */
+struct oct_tensor {
+    struct oct_type type;
+    void *data;
+};
+static inline int64_t oct_tensor_elements(const struct oct_tensor *t) { return oct_type_elements(&t->type, 1); }
+
+/* An instance of a module for one batch size: buffers, pre-packed weights. Not shared between threads; several instances of one
+ * module may run at once. */
+struct oct_exec;
+/* NULL with a diagnostic when a value would exceed OCT_MAX_ELEMENTS. batch: what N means. */
+struct oct_exec *oct_exec_new(struct oct_ctx *cx, const struct oct_module *m, int64_t batch);
+void oct_exec_free(struct oct_exec *ex);
+/* The buffer of an input (write it before oct_exec_run) or, after it, of any value the module still holds. All values stay
+ * readable until the next run when keep_all was set, otherwise only outputs do. */
+struct oct_tensor *oct_exec_value(struct oct_exec *ex, const struct oct_node *n);
+void oct_exec_keep_all(struct oct_exec *ex, bool keep);
+/* Called with each value as it is computed. */
+typedef void oct_visit_fn(void *user, const struct oct_node *n, const struct oct_tensor *value);
+void oct_exec_run(struct oct_exec *ex, oct_visit_fn *visit, void *user);
+
+/* Runs a module over a data set: samples along axis 0 of each input's data, which has been converted to the input's dtype
+ * (oct_data_fit of frontend/data.h). Splits samples over cx->threads workers; a module with N takes chunks, one with a fixed
+ * batch of 1 takes sample after sample. `each` sees every value of every chunk, `first` being the index of its first sample; it
+ * may be called from several threads at once, `worker` telling which (0 .. threads-1). Returns false after a diagnostic. */
+typedef void oct_each_fn(void *user, unsigned worker, int64_t first, const struct oct_node *n, const struct oct_tensor *value);
+struct oct_input_data {
+    const struct oct_node *input;
+    const void *data;   /* samples x elements of one sample, in the input's dtype */
+};
+bool oct_run_dataset(struct oct_ctx *cx, const struct oct_module *m, const struct oct_input_data *in, uint32_t nin, int64_t samples,
+                     oct_each_fn *each, void *user);
+
+/* ---- rounding profiles (requant.c): pure functions, the twins of the independent oracle in the tests ---------------------- */
+
+/* A real multiplier M = multiplier * 2^(exponent - 31) for q31 and tflm, its fp32 form for onnx, a shift for pot. */
+struct oct_requant {
+    enum oct_profile profile;
+    int32_t multiplier; /* q31, tflm: 0 or in [2^30, 2^31) */
+    int exponent;       /* q31, tflm; pot: M = 2^exponent */
+    float scale;        /* onnx */
+};
+/* From the scales, as each profile forms M (NUMERICS 5). false: M >= 2^30, or pot with an M that is no power of two. */
+bool oct_requant_from_scales(enum oct_profile p, float s_in, float s_w, float s_out, struct oct_requant *r);
+bool oct_requant_from_real(enum oct_profile p, double m, struct oct_requant *r);
+/* round(acc * M) under the profile, not clamped to the result type (onnx clamps to int32 first), zero point not added. */
+int64_t oct_requant_apply(const struct oct_requant *r, int64_t acc);
+/* One float to a code, and a code to float: NUMERICS 1. NaN gives zero. */
+int32_t oct_quantize1(float x, float scale, int32_t zero, int32_t qmin, int32_t qmax, enum oct_divide d, enum oct_order o);
+float oct_dequantize1(int32_t q, float scale, int32_t zero);
+
+/* Float functions, the same bits everywhere (fmath.c); error bounds in docs/numerics.md. */
+float oct_expf(float x);
+float oct_tanhf(float x);
+float oct_logf(float x);
+float oct_sigmoidf(float x);
+
+#endif
