@@ -5,9 +5,7 @@
 
 #include "../ir/interp.h"
 #include "../ir/ir.h"
-
-struct oct_array;
-struct oct_stats;
+#include "../ir/stats.h"
 
 /* Calibration data, already fitted to the module's inputs. */
 struct oct_dataset {
@@ -18,11 +16,11 @@ struct oct_dataset {
 
 struct oct_pass_env {
     struct oct_ctx *cx;
-    struct oct_arena *scratch;          /* reset by the runner after each pass */
-    const struct oct_dataset *data;     /* NULL when none was given */
-    struct oct_stats *stats;            /* observer state to start from and to fill; NULL: private to calibrate */
-    struct oct_text *explain;           /* lines for --explain; NULL: not wanted */
-    unsigned changes;                   /* the pass counts its rewrites here */
+    struct oct_arena *scratch;      /* reset by the runner after each pass */
+    const struct oct_dataset *data; /* NULL when none was given */
+    struct oct_stats *stats;        /* observer state to start from and to fill; NULL: private to calibrate */
+    struct oct_text *explain;       /* lines for --explain; NULL: not wanted */
+    unsigned changes;               /* the pass counts its rewrites here */
 };
 /* One line "NAME: what (why)" for --explain; also goes to `why` of the node when it stays in the model. */
 void oct_explain(struct oct_pass_env *env, const struct oct_node *n, const char *fmt, ...) OCT_PRINTF(3, 4);
@@ -48,13 +46,13 @@ const struct oct_pipeline_row *oct_pipeline(uint32_t *n);
 struct oct_run_options {
     const struct oct_dataset *data;
     struct oct_stats *stats;
-    const char *const *passes;          /* run exactly these, in order (NULL-terminated) instead of the pipeline */
-    const char *stop_after;             /* pipeline label, or NULL: to the end */
+    const char *const *passes; /* run exactly these, in order (NULL-terminated) instead of the pipeline */
+    const char *stop_after;    /* pipeline label, or NULL: to the end */
     /* Called after each pass that ran, m->after already set; NULL: none. */
     bool (*after)(void *user, struct oct_module *m, const char *label, double ms, unsigned changes);
     void *user;
     struct oct_text *explain;
-    bool check_each;                    /* also run before and after on random inputs (P9), for tests */
+    bool check_each; /* also run before and after on random inputs (P9), for tests */
 };
 /* Runs the pipeline from the row after m->after (from the first without it). A module that is calibrated already (or has no
  * float left to quantize) passes through the rows that have nothing to do. */
@@ -62,27 +60,23 @@ bool oct_run_pipeline(struct oct_ctx *cx, struct oct_module *m, const struct oct
 
 /* ---- choosing parameters: pure number code, apart from graph rewriting (qparams.c) --------------------------------------- */
 
-/* Scale and zero point for codes [qmin, qmax] from a range (NUMERICS 1). Degenerate ranges give s=1, z=0. */
+/* Scale and zero point for codes [qmin, qmax] from a range (NUMERICS 1); zero is always representable. Degenerate ranges give
+ * s = 1, z = 0. The asymmetric scheme, meant for activations, keeps s >= FLT_EPSILON; the symmetric ones do not, since weight
+ * channels may be as small as they like. */
 void oct_choose_qparams(float lo, float hi, enum oct_scheme s, int32_t qmin, int32_t qmax, float *scale, int32_t *zero);
+/* Scale of a weight channel w[0], w[stride], ... (n of them) under a symmetric scheme: from max|w|, or (mse) the one that
+ * minimises the squared error among max|w| * i/128. 0 for an all-zero channel: the caller decides (NUMERICS 3, bias). */
+float oct_weight_scale(const float *w, int64_t n, int64_t stride, enum oct_scheme s, bool mse, int32_t qmin, int32_t qmax);
 
-/* ---- observers: one file and one row each (observers.def, observer_*.c) ------------------------------------------------------ */
+/* ---- observers: one file and one row each (observers.def, observer_*.c) ------------------------------------------------------
+ */
 
-/* Mergeable state of one observed value (stats.c): counts on the zero-aligned grid of NUMERICS 4, exact min and max, counts of NaN
- * and infinities. Same state whatever the order and sharding of the data. */
-enum { OCT_GRID_BINS = 8192 };
-struct oct_histogram {
-    int k;                              /* grid [-2^k, 2^k) in OCT_GRID_BINS bins; INT_MIN: no data yet */
-    uint64_t count[OCT_GRID_BINS];
-    uint64_t total, nan, inf;           /* total counts finite values */
-    float min, max;                     /* of the finite values */
-};
-void oct_histogram_add(struct oct_histogram *h, const float *x, int64_t n);
-void oct_histogram_merge(struct oct_histogram *into, const struct oct_histogram *from);
 struct oct_observer {
     const char *name, *doc;
-    /* Range that the state suggests for codes [qmin, qmax] under a scheme. */
+    /* Range that the state suggests for codes [qmin, qmax] under a scheme; h->total > 0. */
     void (*range)(const struct oct_histogram *h, enum oct_scheme s, int32_t qmin, int32_t qmax, float *lo, float *hi);
 };
 const struct oct_observer *oct_observer_find(const char *name);
+const struct oct_observer *oct_observer_list(uint32_t *n);
 
 #endif
