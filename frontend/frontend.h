@@ -23,6 +23,8 @@ bool oct_read_beneath(struct oct_ctx *cx, const char *model_path, const char *na
 struct oct_outputs;
 struct oct_outputs *oct_outputs_new(struct oct_ctx *cx);
 bool oct_outputs_add(struct oct_outputs *o, const char *path, const void *data, size_t len); /* data is not copied; lives until commit */
+/* A folder that commit makes when it is missing (its parent must exist), and removes again when it fails. */
+bool oct_outputs_dir(struct oct_outputs *o, const char *path);
 bool oct_outputs_commit(struct oct_outputs *o);
 
 /* ---- the language (lexer.l, parser.y, language.c) ------------------------------------------------------------------ */

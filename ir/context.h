@@ -134,5 +134,7 @@ struct oct_ctx {
 /* The context is the caller's; free releases every arena, and with them everything. */
 void oct_ctx_init(struct oct_ctx *cx);
 void oct_ctx_free(struct oct_ctx *cx);
+/* The arena that lives as long as the context, made on first use. */
+static inline struct oct_arena *oct_own(struct oct_ctx *cx) { return cx->own ? cx->own : (cx->own = oct_arena_new(cx)); }
 
 #endif
