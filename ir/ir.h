@@ -46,6 +46,8 @@ struct oct_type {
     int64_t dim[OCT_MAX_RANK];
     const struct oct_quant *q; /* NULL: not quantized */
 };
+/* Rank of a type annotation without dimensions ("i8 scale=0.5 zero=3"); only `declared` of oct_build may have it. */
+enum { OCT_ANY_RANK = -1 };
 bool oct_type_equal(const struct oct_type *a, const struct oct_type *b); /* parameters compared by value, scales by bits */
 bool oct_shape_equal(const struct oct_type *a, const struct oct_type *b);
 bool oct_quant_equal(const struct oct_quant *a, const struct oct_quant *b);
@@ -101,6 +103,8 @@ struct oct_attrs {
 #include "attrs.def"
 #undef ATTR
 };
+/* pad[0] of `pad=same`, until the shape rule resolves it. */
+#define OCT_PAD_SAME INT64_MIN
 void oct_attrs_init(struct oct_attrs *at); /* all defaults, nothing set */
 /* oct_set(n->at, stride)[0] = 2: marks the attribute as given. */
 #define OCT_HAS(at, field)  (((at).set >> OCT_A_##field) & 1u)
@@ -158,7 +162,7 @@ bool oct_op_parse(const char *word, enum oct_op *out);
 
 struct oct_node {
     enum oct_op op;
-    const char *name;            /* an identifier [A-Za-z_][A-Za-z0-9_.]*, unique among values (or among constants) */
+    const char *name;            /* an identifier [A-Za-z_][A-Za-z0-9_.]*, not just "_", unique among values (or among constants) */
     struct oct_type type;
     struct oct_node **operand;
     int noperands;               /* an absent optional operand in the middle is NULL */
@@ -226,7 +230,7 @@ struct oct_module *oct_module_new(struct oct_ctx *cx, const char *name);
 void oct_module_free(struct oct_module *m);
 #define OCT_FOR_NODES(m, n) for (struct oct_node *n = (m)->first; n; n = n->next)
 
-/* A fresh name: `base` made an identifier (other bytes become _, cut to 64) if unused, else base.1, base.2, ... the smallest
+/* A fresh name: `base` made an identifier (other bytes become _, cut to 64, "_" alone becomes "v") if unused, else base.1, base.2, ... the smallest
  * unused. Values and constants are separate name spaces. */
 const char *oct_fresh_value_name(struct oct_module *m, const char *base);
 const char *oct_fresh_const_name(struct oct_module *m, const char *base);
@@ -235,7 +239,7 @@ struct oct_node *oct_find_const(const struct oct_module *m, const char *name);
 
 /* Makes a node before m->cursor. The name must be unused (NULL: fresh from the op's name); operands are copied; attributes
  * may be NULL. `declared` is the annotated result type or NULL; for a quantized result that does not share its operand's
- * parameters it must be given, with q. Runs shape and verify hooks; on misuse reports at `span` and returns NULL. */
+ * parameters it must be given, with q; its rank may be OCT_ANY_RANK. Runs shape and verify hooks; on misuse reports at `span` and returns NULL. */
 struct oct_node *oct_build(struct oct_module *m, enum oct_op op, const char *name, struct oct_node *const *operand, int noperands,
                            const struct oct_attrs *at, const struct oct_type *declared, struct oct_span span);
 /* A graph input, and a constant whose data is not copied (it must live as long as the module). */
