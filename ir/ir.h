@@ -207,6 +207,20 @@ enum oct_option_id {
     OCT_OPTION_COUNT
 };
 
+/* Rows of options.def and qconfig.def (choice.c). */
+struct oct_choice_info {
+    const char *name, *words, *doc; /* words separated by one space */
+    uint8_t def;                    /* index of the default word */
+};
+const struct oct_choice_info *oct_option_info(enum oct_option_id id);
+const struct oct_choice_info *oct_qrule_info(enum oct_qrule_id id);
+/* Index of a word in such a list, -1 when it is not there; and the other way, in the arena (NULL out of range). */
+int oct_word_index(const char *words, const char *word);
+const char *oct_word_at(struct oct_arena *a, const char *words, int index);
+/* The field of a qconfig that a rule row names. */
+uint8_t *oct_qrule_field(struct oct_qconfig *q, enum oct_qrule_id id);
+void oct_qconfig_default(struct oct_qconfig *q);
+
 struct oct_names;
 struct oct_module {
     struct oct_ctx *cx;
