@@ -1,0 +1,71 @@
+/* calibrate.c - runs the data through the model, counts what every observe node sees, lets its observer choose the range.
+ * Requires insert_observers and data (or statistics that cover every observed value). Memory does not grow with the data: one
+ * histogram a value and worker, merged in the end; the state, and so the ranges, are the same bits whatever the order of the
+ * samples, the threads and the machine. Values whose range is known already are left as they are. */
+#include "pass.h"
+
+oct_pass_fn oct_pass_calibrate;
+
+struct collection {
+    unsigned workers;
+    uint32_t nobserved;
+    struct oct_histogram **h; /* [worker * nobserved + index]; node->mark is the index + 1 */
+};
+
+static void collect(void *user, unsigned worker, int64_t first, const struct oct_node *n, const struct oct_tensor *value) {
+    (void)first;
+    const struct collection *c = user;
+    if (n->op != OCT_OP_observe || !n->mark) return;
+    oct_histogram_add(c->h[worker * c->nobserved + n->mark - 1], value->data, oct_tensor_elements(value));
+}
+
+static bool choose(struct oct_pass_env *env, struct oct_node *n, const struct oct_histogram *h) {
+    const char *name = n->at.observer ? n->at.observer : "mse";
+    const struct oct_observer *observer = oct_observer_find(name);
+    if (!observer) {
+        oct_error(env->cx, n->span, OCT_E5101, "observe: no observer is called '%s'", name);
+        oct_help(env->cx, "`octavo ops observe` and docs/quantization.md list them: minmax, mse");
+        return false;
+    }
+    if (h->nan || h->inf)
+        oct_warning(env->cx, n->span, OCT_E5102, "'%s' took %llu NaN and %llu infinite values during calibration; they were left out",
+                    n->operand[0]->name, (unsigned long long)h->nan, (unsigned long long)h->inf);
+    float range[2] = {0, 0};
+    if (h->total)
+        observer->range(h, n->at.scheme, (int32_t)oct_dtype_min(n->at.to), (int32_t)oct_dtype_max(n->at.to), &range[0], &range[1]);
+    OCT_MARK(n->at, range);
+    n->at.range[0] = range[0];
+    n->at.range[1] = range[1];
+    return true;
+}
+
+bool oct_pass_calibrate(struct oct_pass_env *env, struct oct_module *m) {
+    uint32_t count = 0;
+    struct oct_node *some = NULL;
+    struct oct_stats own, *stats = env->stats;
+    if (!stats) oct_stats_init(stats = &own, env->scratch);
+    OCT_FOR_NODES(m, n) {
+        n->mark = n->op == OCT_OP_observe && !OCT_HAS(n->at, range) ? ++count : 0;
+        if (n->mark && !oct_stats_find(stats, n->operand[0]->name)) some = n;
+    }
+    if (!count) return true;
+    if (env->data) {
+        struct collection c = {.workers = env->cx->threads ? env->cx->threads : 1, .nobserved = count};
+        c.h = OCT_NEW_N(env->scratch, struct oct_histogram *, (size_t)c.workers * count);
+        for (size_t i = 0; i < (size_t)c.workers * count; i++) oct_histogram_init(c.h[i] = OCT_NEW(env->scratch, struct oct_histogram));
+        if (!oct_run_dataset(env->cx, m, env->data->in, env->data->nin, env->data->samples, collect, &c)) return false;
+        OCT_FOR_NODES(m, n)
+            for (unsigned w = 0; n->mark && w < c.workers; w++)
+                oct_histogram_merge(oct_stats_get(stats, n->operand[0]->name), c.h[w * count + n->mark - 1]);
+    } else if (some) {
+        oct_error(env->cx, some->span, OCT_E5103, "calibrate: nothing is known of the range of '%s'", some->operand[0]->name);
+        oct_help(env->cx, "give calibration data: --data CAL.npy, or statistics of an earlier run: --stats S.stats");
+        return false;
+    }
+    OCT_FOR_NODES(m, n) {
+        if (!n->mark) continue;
+        if (!choose(env, n, oct_stats_find(stats, n->operand[0]->name))) return false;
+        env->changes++;
+    }
+    return true;
+}
