@@ -56,6 +56,8 @@ int64_t oct_type_elements(const struct oct_type *t, int64_t batch);
 bool oct_type_has_n(const struct oct_type *t);
 /* "i8[N,16,32,32] scale=0.5 zero=3"; the form of the language. Per-channel parameters as (a,b,...). */
 void oct_type_print(struct oct_text *out, const struct oct_type *t);
+/* The parameters alone, " scale=... zero=...", nothing without any; a per-channel vector as its ref where that is not NULL. */
+void oct_quant_print(struct oct_text *out, const struct oct_type *t, const char *scale_ref, const char *zero_ref);
 /* Text of a type for a diagnostic, in the arena: shape and dtype, without long parameter lists. */
 const char *oct_type_text(struct oct_arena *a, const struct oct_type *t);
 /* Per-tensor parameters, in the arena. */
@@ -111,6 +113,7 @@ void oct_attrs_init(struct oct_attrs *at); /* all defaults, nothing set */
 #define OCT_MARK(at, field) ((at).set |= (uint64_t)1 << OCT_A_##field)
 #define OCT_DROP(at, field) ((at).set &= ~((uint64_t)1 << OCT_A_##field)) /* caller restores the default */
 #define OCT_SET(at, field, val) (OCT_MARK(at, field), (at).field = (val))
+/* Same value; an attribute that is not given has its default. Floats by bits. */
 bool oct_attr_equal(const struct oct_attrs *a, const struct oct_attrs *b, enum oct_attr_id id);
 
 enum oct_attr_kind { OCT_KIND_INT, OCT_KIND_INT2, OCT_KIND_INT4, OCT_KIND_INTS, OCT_KIND_F32, OCT_KIND_F32X2, OCT_KIND_FLAG,
@@ -131,7 +134,15 @@ enum oct_op {
 #undef OP
     OCT_OP_COUNT
 };
-enum { OCT_LINEAR = 1, OCT_POINTWISE = 2, OCT_MONOTONE = 4, OCT_MOVES = 8, OCT_SHARESQ = 16, OCT_REQUANT = 32, OCT_QDQ = 64 };
+enum oct_op_flag {
+    OCT_LINEAR = 1,     /* has weight w and bias b */
+    OCT_POINTWISE = 2,  /* the same function on every element of one operand: a code table can stand for it */
+    OCT_MONOTONE = 4,   /* never decreasing */
+    OCT_MOVES = 8,      /* elements only move or repeat: result codes are operand codes */
+    OCT_SHARESQ = 16,   /* the result has the operand's scale and zero */
+    OCT_REQUANT = 32,   /* the integer form rounds, so it takes profile */
+    OCT_QDQ = 64,       /* quantize, dequantize, requantize, observe */
+};
 
 struct oct_node;
 struct oct_module;
@@ -289,6 +300,8 @@ struct oct_qconfig oct_qconfig_for(const struct oct_module *m, const struct oct_
 int64_t oct_macs(const struct oct_node *n);
 /* xxh3-64 of a constant's dtype, shape and bytes, as 16 hex digits; the key of content-addressed stores. */
 void oct_const_hash(const struct oct_node *n, char hex[17]);
+/* The same for any tensor; a vector of scales is hashed as f32[n], of zero points as i32[n]. */
+void oct_tensor_hash(enum oct_dtype dtype, int rank, const int64_t *dim, const void *data, char hex[17]);
 
 /* ---- the printer (print.c) --------------------------------------------------------------------------------------------- */
 
@@ -302,6 +315,16 @@ struct oct_weights_ref {
 void oct_print(struct oct_text *out, const struct oct_module *m, const struct oct_weights_ref *w);
 /* Constants of at most this many elements are written in the text. */
 enum { OCT_INLINE_MAX = 8 };
+/* Calls `each` for every tensor that oct_print with the same `w` expects in the weights file, in module order: constants and long
+ * parameter vectors, under the keys that the text refers to. By hash, a key may come more than once. */
+struct oct_stored {
+    const char *key;
+    enum oct_dtype dtype;
+    int rank;
+    int64_t dim[OCT_MAX_RANK];
+    const void *data;
+};
+void oct_each_stored(const struct oct_module *m, const struct oct_weights_ref *w, void (*each)(void *user, const struct oct_stored *t), void *user);
 /* Will this constant be written in a weights file (as opposed to inline or as random(...))? */
 bool oct_const_in_file(const struct oct_node *n);
 
