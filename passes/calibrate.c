@@ -4,8 +4,6 @@
  * samples, the threads and the machine. Values whose range is known already are left as they are. */
 #include "pass.h"
 
-oct_pass_fn oct_pass_calibrate;
-
 struct collection {
     unsigned workers;
     uint32_t nobserved;
@@ -28,11 +26,13 @@ static bool choose(struct oct_pass_env *env, struct oct_node *n, const struct oc
         return false;
     }
     if (h->nan || h->inf)
-        oct_warning(env->cx, n->span, OCT_E5102, "'%s' took %llu NaN and %llu infinite values during calibration; they were left out",
-                    n->operand[0]->name, (unsigned long long)h->nan, (unsigned long long)h->inf);
+        oct_warning(env->cx, n->span, OCT_E5102,
+                    "'%s' took %llu NaN and %llu infinite values during calibration; they were left out", n->operand[0]->name,
+                    (unsigned long long)h->nan, (unsigned long long)h->inf);
     float range[2] = {0, 0};
     if (h->total)
-        observer->range(h, n->at.scheme, (int32_t)oct_dtype_min(n->at.to), (int32_t)oct_dtype_max(n->at.to), &range[0], &range[1]);
+        observer->range(h, n->at.scheme, (int32_t)oct_dtype_min(n->at.to), (int32_t)oct_dtype_max(n->at.to), &range[0],
+                        &range[1]);
     OCT_MARK(n->at, range);
     n->at.range[0] = range[0];
     n->at.range[1] = range[1];
@@ -52,11 +52,12 @@ bool oct_pass_calibrate(struct oct_pass_env *env, struct oct_module *m) {
     if (env->data) {
         struct collection c = {.workers = env->cx->threads ? env->cx->threads : 1, .nobserved = count};
         c.h = OCT_NEW_N(env->scratch, struct oct_histogram *, (size_t)c.workers * count);
-        for (size_t i = 0; i < (size_t)c.workers * count; i++) oct_histogram_init(c.h[i] = OCT_NEW(env->scratch, struct oct_histogram));
+        for (size_t i = 0; i < (size_t)c.workers * count; i++)
+            oct_histogram_init(c.h[i] = OCT_NEW(env->scratch, struct oct_histogram));
         if (!oct_run_dataset(env->cx, m, env->data->in, env->data->nin, env->data->samples, collect, &c)) return false;
         OCT_FOR_NODES(m, n)
-            for (unsigned w = 0; n->mark && w < c.workers; w++)
-                oct_histogram_merge(oct_stats_get(stats, n->operand[0]->name), c.h[w * count + n->mark - 1]);
+        for (unsigned w = 0; n->mark && w < c.workers; w++)
+            oct_histogram_merge(oct_stats_get(stats, n->operand[0]->name), c.h[w * count + n->mark - 1]);
     } else if (some) {
         oct_error(env->cx, some->span, OCT_E5103, "calibrate: nothing is known of the range of '%s'", some->operand[0]->name);
         oct_help(env->cx, "give calibration data: --data CAL.npy, or statistics of an earlier run: --stats S.stats");

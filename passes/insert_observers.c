@@ -5,8 +5,6 @@
  * results of ops that share their operand's parameters. */
 #include "pass.h"
 
-oct_pass_fn oct_pass_insert_observers;
-
 enum { WANTED = 1, GOVERNED = 2 }; /* of node->mark: an integer op reads it; a hand-placed quantize reads it or made it */
 
 /* Words of QRULE(act), in order. */
@@ -41,6 +39,7 @@ static struct oct_node *observe(struct oct_module *m, struct oct_node *n, struct
 }
 
 bool oct_pass_insert_observers(struct oct_pass_env *env, struct oct_module *m) {
+    if (m->option[OCT_OPT_quantize] == OCT_QUANTIZE_OFF) return true;
     /* Who governs a value already, and who reads it as an integer. tag: the first integer reader, whose rules serve where the
      * producer is float. Only float values matter; constants are quantized from their own values. */
     OCT_FOR_NODES(m, n) n->mark = 0, n->tag = NULL;

@@ -7,6 +7,10 @@
 #include "../ir/ir.h"
 #include "../ir/stats.h"
 
+/* Words of OPTION(quantize) and OPTION(io), in order. */
+enum { OCT_QUANTIZE_ON, OCT_QUANTIZE_OFF };
+enum { OCT_IO_INT8, OCT_IO_FLOAT };
+
 /* Calibration data, already fitted to the module's inputs. */
 struct oct_dataset {
     const struct oct_input_data *in;
@@ -16,6 +20,7 @@ struct oct_dataset {
 
 struct oct_pass_env {
     struct oct_ctx *cx;
+    struct oct_module *m;           /* the module at work */
     struct oct_arena *scratch;      /* reset by the runner after each pass */
     const struct oct_dataset *data; /* NULL when none was given */
     struct oct_stats *stats;        /* observer state to start from and to fill; NULL: private to calibrate */
@@ -28,7 +33,21 @@ void oct_explain(struct oct_pass_env *env, const struct oct_node *n, const char 
 /* True when done; false after a diagnostic. */
 typedef bool oct_pass_fn(struct oct_pass_env *env, struct oct_module *m);
 
-enum { OCT_NEEDS_SHAPES = 1, OCT_NEEDS_RANGES = 2, OCT_NEEDS_QPARAMS = 4, OCT_NEEDS_INTEGER = 8 };
+enum oct_pass_flag {
+    /* requires */
+    OCT_NEEDS_SHAPES = 1, /* every type inferred: always so */
+    OCT_NEEDS_RANGES = 2, /* every observe node has its range */
+    /* establishes; what it leaves as it was is checked by check_each.c */
+    OCT_MAKES_RANGES = 16,
+    OCT_MAKES_QPARAMS = 32, /* quantized types stand where rules and ranges want them */
+    OCT_MAKES_INTEGER = 64, /* islands between dequantize and quantize are integer ops */
+    OCT_KEEPS_BITS = 256,   /* every output has the same bits as before */
+    OCT_KEEPS_VALUES = 512, /* float outputs within a small bound (OCT_CHECK_FLOAT_BOUND of their range) */
+};
+/* oct_pass_NAME for every row of passes.def. */
+#define PASS(name, requires_, establishes, doc) oct_pass_fn oct_pass_##name;
+#include "passes.def"
+#undef PASS
 struct oct_pass_info {
     const char *name, *doc;
     oct_pass_fn *run;
@@ -58,6 +77,10 @@ struct oct_run_options {
  * float left to quantize) passes through the rows that have nothing to do. */
 bool oct_run_pipeline(struct oct_ctx *cx, struct oct_module *m, const struct oct_run_options *opt);
 
+/* Runs both modules on the same pseudo-random inputs and stops with an internal error when the pass changed more than its flags
+ * allow (check_each.c). */
+void oct_check_pass(struct oct_module *before, struct oct_module *after, const struct oct_pass_info *pass);
+
 /* ---- choosing parameters: pure number code, apart from graph rewriting (qparams.c) --------------------------------------- */
 
 /* Scale and zero point for codes [qmin, qmax] from a range (NUMERICS 1); zero is always representable. Degenerate ranges give
@@ -68,8 +91,7 @@ void oct_choose_qparams(float lo, float hi, enum oct_scheme s, int32_t qmin, int
  * minimises the squared error among max|w| * i/128. 0 for an all-zero channel: the caller decides (NUMERICS 3, bias). */
 float oct_weight_scale(const float *w, int64_t n, int64_t stride, enum oct_scheme s, bool mse, int32_t qmin, int32_t qmax);
 
-/* ---- observers: one file and one row each (observers.def, observer_*.c) ------------------------------------------------------
- */
+/* ---- observers: one file and one row each (observers.def, observer_*.c) ----------------------------------------------- */
 
 struct oct_observer {
     const char *name, *doc;

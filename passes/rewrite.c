@@ -1,0 +1,60 @@
+/* rewrite.c - small things that several passes do to a graph. */
+#include <stdio.h>
+
+#include "rewrite.h"
+
+void oct_resolve_operands(struct oct_node *n) {
+    for (int i = 0; i < n->noperands; i++) n->operand[i] = oct_resolve(n->operand[i]);
+}
+
+const char *oct_suffixed(struct oct_module *m, const char *base, const char *suffix) {
+    return oct_sprintf(m->arena, "%s.%s", base, suffix);
+}
+
+struct oct_node *oct_new_const(struct oct_module *m, const char *base, const char *suffix, const struct oct_type *t,
+                               const void *data, struct oct_span span) {
+    struct oct_node *n = oct_build_const(m, oct_fresh_const_name(m, oct_suffixed(m, base, suffix)), t, data, span);
+    if (!n) oct_internal(m->cx, span, "a pass built an illegal constant '%s.%s'", base, suffix);
+    return n;
+}
+
+struct oct_node *oct_make(struct oct_module *m, enum oct_op op, const char *name, struct oct_node *const *operand, int noperands,
+                          const struct oct_attrs *at, const struct oct_type *declared, struct oct_span span) {
+    const char *fresh = oct_fresh_value_name(m, name ? name : oct_op_info(op)->name);
+    struct oct_node *n = oct_build(m, op, fresh, operand, noperands, at, declared, span);
+    if (!n) oct_internal(m->cx, span, "a pass built an illegal %s '%s'", oct_op_info(op)->name, fresh);
+    return n;
+}
+
+struct oct_node *oct_build_like(struct oct_module *m, const struct oct_node *n, struct oct_node *const *operand, int noperands,
+                                const struct oct_type *declared) {
+    struct oct_attrs at = n->at;
+    at.why = NULL;
+    OCT_DROP(at, why);
+    return oct_make(m, n->op, n->name, operand, noperands, &at, declared, n->span);
+}
+
+void oct_set_why(struct oct_module *m, struct oct_node *n, const char *fmt, ...) {
+    struct oct_text t;
+    va_list ap;
+    oct_text_init(&t, m->arena);
+    va_start(ap, fmt);
+    oct_text_vaddf(&t, fmt, ap);
+    va_end(ap);
+    OCT_SET(n->at, why, t.s);
+}
+
+unsigned oct_sweep(struct oct_module *m) {
+    unsigned gone = 0;
+    oct_module_settle(m);
+    oct_count_uses(m);
+    for (struct oct_node *n = m->last, *prev; n; n = prev) { /* users stand behind: one walk from the end finds all */
+        prev = n->prev;
+        if (n->nuses || n->op == OCT_OP_input) continue;
+        for (int i = 0; i < n->noperands; i++)
+            if (n->operand[i]) n->operand[i]->nuses--;
+        gone += n->op != OCT_OP_const;
+        oct_remove(m, n);
+    }
+    return gone;
+}

@@ -1,0 +1,39 @@
+/* rewrite.h - small things that several passes do to a graph (rewrite.c). Everything here reads operands through oct_resolve. */
+#ifndef OCT_REWRITE_H
+#define OCT_REWRITE_H
+
+#include "pass.h"
+
+/* Resolves the node's operands in place: a pass calls it on each node it visits, then reads n->operand directly. */
+void oct_resolve_operands(struct oct_node *n);
+/* Operand i or NULL when absent. */
+static inline struct oct_node *oct_operand(const struct oct_node *n, int i) {
+    return i < n->noperands ? oct_resolve(n->operand[i]) : NULL;
+}
+static inline bool oct_is_const(const struct oct_node *n) { return n && n->op == OCT_OP_const; }
+/* A float constant's elements, NULL for anything else. */
+static inline const float *oct_const_floats(const struct oct_node *n) {
+    return oct_is_const(n) && n->type.dtype == OCT_F32 ? (const float *)n->data : NULL;
+}
+static inline bool oct_takes(const struct oct_node *n, enum oct_attr_id a) { return oct_op_info(n->op)->attrs >> a & 1u; }
+static inline bool oct_has_flag(const struct oct_node *n, unsigned flag) { return (oct_op_info(n->op)->flags & flag) != 0; }
+/* "%s.%s", for the names of what a pass makes of a value. */
+const char *oct_suffixed(struct oct_module *m, const char *base, const char *suffix);
+/* A new constant before m->cursor whose data (from the module's arena) is handed over; the name is made fresh from base.suffix.
+ */
+struct oct_node *oct_new_const(struct oct_module *m, const char *base, const char *suffix, const struct oct_type *t,
+                               const void *data, struct oct_span span);
+/* The same op with the same attributes (but for `why`) on other operands, before m->cursor; span, from and doc are inherited.
+ * Never NULL: what a pass builds must be legal, otherwise it is an internal error. */
+struct oct_node *oct_build_like(struct oct_module *m, const struct oct_node *n, struct oct_node *const *operand, int noperands,
+                                const struct oct_type *declared);
+/* oct_build for a pass: `name` is made fresh, and failing is an internal error. */
+struct oct_node *oct_make(struct oct_module *m, enum oct_op op, const char *name, struct oct_node *const *operand, int noperands,
+                          const struct oct_attrs *at, const struct oct_type *declared, struct oct_span span);
+/* Notes on the node why it is as it is, without a line for --explain. */
+void oct_set_why(struct oct_module *m, struct oct_node *n, const char *fmt, ...) OCT_PRINTF(3, 4);
+/* Settles the module and drops what no output needs; inputs stay. A pass that strands nodes ends with it, so that a dump shows no
+ * dead code. Returns how many values went. */
+unsigned oct_sweep(struct oct_module *m);
+
+#endif
