@@ -1,0 +1,140 @@
+/* data.c - makes arrays fit a model's inputs: shapes checked, element types converted, loudly where that loses something.
+ * Requires npy.c, and the interpreter's oct_quantize1 for real values that a quantized input takes. */
+#include <math.h>
+#include <string.h>
+
+#include "../ir/interp.h"
+#include "frontend.h"
+
+static const struct oct_span nowhere;
+
+static const struct {
+    const char *name;
+    int dtype; /* enum oct_dtype with the same elements, or -1 */
+} types[OCT_NPY_TYPE_COUNT] = {
+    [OCT_NPY_F32] = {"f32", OCT_F32}, [OCT_NPY_F64] = {"f64", -1},      [OCT_NPY_I8] = {"i8", OCT_I8},
+    [OCT_NPY_U8] = {"u8", OCT_U8},    [OCT_NPY_I16] = {"i16", OCT_I16}, [OCT_NPY_I32] = {"i32", OCT_I32},
+    [OCT_NPY_I64] = {"i64", OCT_I64}};
+
+static bool is_float(enum oct_npy_type t) { return t == OCT_NPY_F32 || t == OCT_NPY_F64; }
+
+/* Element i as a double; exact but for i64 beyond 2^53, which *exact tells. */
+static double element(const struct oct_array *x, int64_t i, bool *exact) {
+    switch (x->type) {
+    case OCT_NPY_F32: return (double)((const float *)x->data)[i];
+    case OCT_NPY_F64: return ((const double *)x->data)[i];
+    case OCT_NPY_I8: return ((const int8_t *)x->data)[i];
+    case OCT_NPY_U8: return ((const uint8_t *)x->data)[i];
+    case OCT_NPY_I16: return ((const int16_t *)x->data)[i];
+    case OCT_NPY_I32: return ((const int32_t *)x->data)[i];
+    default: break;
+    }
+    const int64_t v = ((const int64_t *)x->data)[i];
+    *exact = v >= -((int64_t)1 << 53) && v <= (int64_t)1 << 53;
+    return (double)v;
+}
+
+static void store(enum oct_dtype t, void *to, int64_t i, int64_t v) {
+    switch (t) {
+    case OCT_I4:
+    case OCT_I8: ((int8_t *)to)[i] = (int8_t)v; break;
+    case OCT_U4:
+    case OCT_U8: ((uint8_t *)to)[i] = (uint8_t)v; break;
+    case OCT_I16: ((int16_t *)to)[i] = (int16_t)v; break;
+    case OCT_U16: ((uint16_t *)to)[i] = (uint16_t)v; break;
+    case OCT_I32: ((int32_t *)to)[i] = (int32_t)v; break;
+    default: ((int64_t *)to)[i] = v; break;
+    }
+}
+
+/* The integer nearest to d (ties to even) among those of the type; *exact: it is d. */
+static int64_t nearest(enum oct_dtype t, double d, bool *exact) {
+    const int64_t lo = oct_dtype_min(t), hi = oct_dtype_max(t);
+    int64_t v;
+    if (isnan(d)) v = 0;
+    else if (d >= (double)hi) v = hi; /* also where hi rounds up to 2^63 */
+    else if (d <= (double)lo) v = lo;
+    else v = (int64_t)nearbyint(d);
+    *exact = *exact && (double)v == d;
+    return v;
+}
+
+/* Elements that changed. */
+static int64_t convert(const struct oct_array *x, int64_t n, const struct oct_type *t, bool as_codes, void *to) {
+    int64_t changed = 0;
+    for (int64_t i = 0; i < n; i++) {
+        bool exact = true;
+        const double d = element(x, i, &exact);
+        if (t->dtype == OCT_F32) {
+            const float f = (float)d;
+            ((float *)to)[i] = f;
+            exact = exact && ((double)f == d || isnan(d));
+        } else if (as_codes) store(t->dtype, to, i, nearest(t->dtype, d, &exact));
+        else {
+            store(t->dtype, to, i,
+                  oct_quantize1((float)d, oct_scale(t->q, 0), oct_zero(t->q, 0), (int32_t)oct_dtype_min(t->dtype),
+                                (int32_t)oct_dtype_max(t->dtype), OCT_divide_div, OCT_order_before));
+            exact = !isnan(d); /* rounding is what quantizing means */
+        }
+        changed += !exact;
+    }
+    return changed;
+}
+
+static const char *shape_text(struct oct_arena *a, const struct oct_array *x) {
+    struct oct_text t;
+    oct_text_init(&t, a);
+    oct_text_addf(&t, "%s[", types[x->type].name);
+    for (int i = 0; i < x->rank; i++) oct_text_addf(&t, "%s%lld", i ? "," : "", (long long)x->dim[i]);
+    oct_text_add(&t, "]");
+    return t.s;
+}
+
+/* One sample is the input without its N, or all of an input without N (whose data may then lack the axis of samples, or, with
+ * a batch of 1, have the samples in its place). */
+static bool fit_shape(struct oct_ctx *cx, struct oct_arena *a, const struct oct_array *x, const struct oct_node *input,
+                      int64_t *samples) {
+    const struct oct_type *t = &input->type;
+    const bool has_n = t->rank > 0 && t->dim[0] == OCT_DIM_N, batch1 = t->rank > 0 && t->dim[0] == 1;
+    for (int lead = 0; lead <= 1; lead++) { /* lead: the data have an axis more than the input */
+        if (x->rank != t->rank + lead || (lead && has_n)) continue;
+        const bool first_is_samples = !lead && (has_n || batch1);
+        bool same = true;
+        for (int i = first_is_samples; i < t->rank; i++) same = same && t->dim[i] == x->dim[i + lead];
+        if (!same) continue;
+        *samples = lead || first_is_samples ? x->dim[0] : 1;
+        if (*samples > 0) return true;
+        oct_error(cx, nowhere, OCT_E4004, "%s: there are no samples in %s", x->name, shape_text(a, x));
+        return false;
+    }
+    oct_error(cx, nowhere, OCT_E4004, "%s: data are %s, but input '%s' is %s", x->name, shape_text(a, x), input->name,
+              oct_type_text(a, t));
+    oct_note(cx, input->span, "'%s' is an input of the model here", input->name);
+    oct_help(cx, "axis 0 of the data counts the samples; the other axes must be those of the input");
+    return false;
+}
+
+bool oct_data_fit(struct oct_ctx *cx, struct oct_arena *a, const struct oct_array *x, const struct oct_node *input,
+                  const void **data, int64_t *samples) {
+    const struct oct_type *t = &input->type;
+    if (!fit_shape(cx, a, x, input, samples)) return false;
+    int64_t n = 1;
+    for (int i = 0; i < x->rank; i++) n *= x->dim[i]; /* the file holds them: no overflow */
+    if (types[x->type].dtype == (int)t->dtype) {
+        *data = x->data;
+        return true;
+    }
+    /* Integers of the code's own width are codes, whatever the sub-byte type; all else are real values. */
+    const bool sub_byte = (t->dtype == OCT_I4 && x->type == OCT_NPY_I8) || (t->dtype == OCT_U4 && x->type == OCT_NPY_U8);
+    const bool as_codes = !t->q || sub_byte;
+    void *to = oct_alloc_n(a, (size_t)n, oct_dtype_size(t->dtype));
+    const int64_t changed = convert(x, n, t, as_codes, to);
+    *data = to;
+    if (!as_codes)
+        oct_note(cx, nowhere, "%s: %s values were quantized with the parameters of input '%s'%s", x->name, types[x->type].name,
+                 input->name, is_float(x->type) ? "" : "; codes must be given in its own element type");
+    if (changed)
+        oct_warning(cx, nowhere, OCT_E4005, "%s: %lld of %lld elements changed when converted from %s to %s", x->name,
+                    (long long)changed, (long long)n, types[x->type].name, oct_dtype_name(t->dtype));
+    return true;
+}

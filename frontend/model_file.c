@@ -1,0 +1,143 @@
+/* model_file.c - whole models: read from text or ONNX, written as text with a weights file beside it. Dumps of one run share
+ * a store whose keys are hashes of what they hold. Requires file.c, outputs.c, safetensors.c, the parser and the printer. */
+#define XXH_INLINE_ALL
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+
+#include "frontend.h"
+
+/* Text never holds a control character but white space; an ONNX model starts with field tags and lengths, which are. */
+static bool looks_binary(struct oct_bytes f) {
+    for (size_t i = 0; i < f.len && i < 4096; i++)
+        if (f.data[i] < 0x20 && !strchr("\t\n\r\f\v", f.data[i])) return true;
+    return f.len > 0 && memchr(f.data, 0, f.len < 4096 ? f.len : 4096);
+}
+
+struct oct_module *oct_read_model(struct oct_ctx *cx, const char *path) {
+    struct oct_bytes file;
+    if (!oct_read_file(cx, path, &file)) return NULL;
+    if (strcmp(path, "-") == 0) path = "<stdin>"; /* weights then lie beneath the current folder */
+    if (looks_binary(file)) return oct_import_onnx(cx, path, file);
+    return oct_parse(cx, path, (const char *)file.data, file.len);
+}
+
+/* ---- what goes into a weights file ---------------------------------------------------------------------------------- */
+
+struct tensors {
+    struct oct_arena *arena;
+    struct oct_st_tensor *t;
+    uint32_t n, cap;
+};
+
+static void add_tensor(struct tensors *s, const char *key, const struct oct_node *n) {
+    if (s->n == s->cap) {
+        s->cap = s->cap ? s->cap * 2 : 32;
+        struct oct_st_tensor *more = OCT_NEW_N(s->arena, struct oct_st_tensor, s->cap);
+        if (s->n) memcpy(more, s->t, s->n * sizeof *more);
+        s->t = more;
+    }
+    struct oct_st_tensor *t = &s->t[s->n++];
+    *t = (struct oct_st_tensor){.name = key, .dtype = n->type.dtype, .rank = n->type.rank, .data = n->data};
+    memcpy(t->dim, n->type.dim, sizeof t->dim);
+    t->bytes = (size_t)oct_type_elements(&n->type, 1) * oct_dtype_size(n->type.dtype);
+}
+
+static const char *hash_key(struct oct_arena *a, const struct oct_node *n) {
+    char hex[17];
+    oct_const_hash(n, hex);
+    return oct_strdup(a, hex);
+}
+
+/* Vectors of parameters that are too long for the text go where the data go, as NAME:scale and NAME:zero. */
+static void add_vector(struct tensors *s, const struct oct_node *of, const char *suffix, enum oct_dtype dtype, const void *data,
+                       bool by_hash) {
+    const struct oct_node v = {.op = OCT_OP_const, .type = {.dtype = dtype, .rank = 1, .dim = {of->type.q->n}}, .data = data};
+    add_tensor(s, by_hash ? hash_key(s->arena, &v) : oct_sprintf(s->arena, "%s:%s", of->name, suffix), &v);
+}
+
+static void collect(struct tensors *s, const struct oct_module *m, bool by_hash) {
+    OCT_FOR_NODES(m, n) {
+        const struct oct_quant *q = n->type.q;
+        if (n->op == OCT_OP_const && oct_const_in_file(n)) add_tensor(s, by_hash ? hash_key(s->arena, n) : n->name, n);
+        if (!q || q->n <= OCT_INLINE_MAX) continue;
+        add_vector(s, n, "scale", OCT_F32, q->scale, by_hash);
+        if (q->zero) add_vector(s, n, "zero", OCT_I32, q->zero, by_hash);
+    }
+}
+
+static const char *folder_of(struct oct_arena *a, const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? oct_strndup(a, path, (size_t)(slash - path) + 1) : "";
+}
+
+bool oct_write_model(struct oct_outputs *o, const struct oct_module *m, const char *path) {
+    struct oct_arena *a = oct_own(m->cx);
+    struct oct_text text, file;
+    struct tensors s = {.arena = a};
+    oct_text_init(&text, a);
+    oct_text_init(&file, a);
+    collect(&s, m, false);
+    const bool to_stdout = strcmp(path, "-") == 0;
+    if (s.n == 0 || to_stdout) {
+        oct_print(&text, m, NULL);
+        if (s.n)
+            oct_note(m->cx, (struct oct_span){0, 0, 0}, "the text on stdout is without its weights; -o FILE.8vo writes both");
+        return oct_outputs_add(o, path, text.s, text.len);
+    }
+    const char *base = strrchr(path, '/');
+    base = base ? base + 1 : path;
+    size_t n = strlen(base);
+    if (n > 4 && strcmp(base + n - 4, ".8vo") == 0) n -= 4;
+    const char *name = oct_sprintf(a, "%.*s.safetensors", (int)n, base);
+    oct_safetensors_write(&file, s.t, s.n);
+    const struct oct_weights_ref ref = {.file = name,
+                                        .xxh3 = oct_sprintf(a, "%016llx", (unsigned long long)XXH3_64bits(file.s, file.len))};
+    oct_print(&text, m, &ref);
+    return oct_outputs_add(o, path, text.s, text.len) &&
+           oct_outputs_add(o, oct_sprintf(a, "%s%s", folder_of(a, path), name), file.s, file.len);
+}
+
+/* ---- dumps ------------------------------------------------------------------------------------------------------------ */
+
+struct oct_dumps {
+    struct oct_ctx *cx;
+    struct oct_outputs *outputs;
+    const char *dir;
+    struct tensors store;
+};
+
+struct oct_dumps *oct_dumps_new(struct oct_ctx *cx, struct oct_outputs *o, const char *dir) {
+    struct oct_dumps *d = OCT_NEW(oct_own(cx), struct oct_dumps);
+    *d = (struct oct_dumps){.cx = cx, .outputs = o, .dir = oct_strdup(oct_own(cx), dir), .store.arena = oct_own(cx)};
+    oct_outputs_dir(o, d->dir);
+    return d;
+}
+
+/* The text is printed now, as the module goes on changing; constants never change, so their data may wait. */
+bool oct_dumps_add(struct oct_dumps *d, const struct oct_module *m, const char *file_name) {
+    const uint32_t before = d->store.n;
+    collect(&d->store, m, true);
+    const struct oct_weights_ref ref = {.file = d->store.n > before ? "store.safetensors" : NULL, .by_hash = true};
+    struct oct_text text;
+    oct_text_init(&text, d->store.arena);
+    oct_print(&text, m, &ref);
+    return oct_outputs_add(d->outputs, oct_sprintf(d->store.arena, "%s/%s", d->dir, file_name), text.s, text.len);
+}
+
+static int by_name(const void *x, const void *y) {
+    return strcmp(((const struct oct_st_tensor *)x)->name, ((const struct oct_st_tensor *)y)->name);
+}
+
+bool oct_dumps_finish(struct oct_dumps *d) {
+    struct tensors *s = &d->store;
+    if (!s->n) return true;
+    qsort(s->t, s->n, sizeof *s->t, by_name);
+    uint32_t n = 1; /* equal keys: equal contents */
+    for (uint32_t i = 1; i < s->n; i++)
+        if (strcmp(s->t[n - 1].name, s->t[i].name) != 0) s->t[n++] = s->t[i];
+    struct oct_text file;
+    oct_text_init(&file, s->arena);
+    oct_safetensors_write(&file, s->t, n);
+    return oct_outputs_add(d->outputs, oct_sprintf(s->arena, "%s/store.safetensors", d->dir), file.s, file.len);
+}
