@@ -136,7 +136,9 @@ static int walk(int dir, const char *name) {
         const bool last = !name[n];
         const int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | (last ? O_NONBLOCK | O_NOCTTY : O_DIRECTORY);
         const int next = openat(at, n ? part : ".", flags);
-        const int e = errno;
+        int e = errno;
+        struct stat st; /* O_DIRECTORY hides that it was a symlink */
+        if (next < 0 && e == ENOTDIR && fstatat(at, part, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode)) e = ELOOP;
         close(at);
         errno = e;
         if (last) return next;
