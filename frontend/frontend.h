@@ -4,6 +4,7 @@
 #define OCT_FRONTEND_H
 
 #include "../ir/ir.h"
+#include "../ir/stats.h"
 
 /* ---- files (file.c): the one safe open -------------------------------------------------------------------------- */
 
@@ -82,5 +83,16 @@ void oct_npy_write(struct oct_text *out, const struct oct_array *x);
  * input's dtype; a lossy conversion warns with how many elements changed; float data for a quantized input is quantized with its
  * parameters (with a note). *samples gets dim[0]. */
 bool oct_data_fit(struct oct_ctx *cx, struct oct_arena *a, const struct oct_array *x, const struct oct_node *input, const void **data, int64_t *samples);
+
+/* ---- quantization rules and statistics (qconfig.c, stats_file.c) ----------------------------------------------------------- */
+
+/* Appends the rules of a JSON file to the module, in the file's order:
+ *   {"default": {FIELD: WORD, ...}, "rules": [{"op": NAME, FIELD: WORD, ...}, {"name": GLOB, FIELD: WORD, ...}, ...]}
+ * Fields and words are those of ir/qconfig.def; "default" becomes `rule any`. */
+bool oct_read_qconfig(struct oct_ctx *cx, const char *path, struct oct_module *m);
+
+/* .stats files: text, one `value` line a histogram (docs/quantization.md). Reading adds to *out by merging. */
+bool oct_stats_parse(struct oct_ctx *cx, struct oct_bytes file, const char *name, struct oct_stats *out);
+void oct_stats_print(struct oct_text *out, const struct oct_stats *s);
 
 #endif
