@@ -1,5 +1,5 @@
-/* qconfig.c - quantization rules from a JSON file (see frontend.h for its form). The file is read by jansson; what it says becomes
- * rules of the module, so that every dump carries it. */
+/* qconfig.c - quantization rules from a JSON file (see frontend.h for its form). The file is read by jansson; what it says
+ * becomes rules of the module, so that every dump carries it. */
 #include <jansson.h>
 #include <string.h>
 
@@ -29,7 +29,8 @@ static bool read_field(const struct reader *r, struct oct_rule *rule, const char
         const char *word = json_string_value(value);
         const int index = word ? oct_word_index(info->words, word) : -1;
         if (index < 0) {
-            oct_error(r->cx, r->at, OCT_E5110, "quantization rules: '%s' cannot be %s%.64s%s", key, word ? "'" : "", word ? word : "that", word ? "'" : "");
+            oct_error(r->cx, r->at, OCT_E5110, "quantization rules: '%s' cannot be %s%.64s%s", key, word ? "'" : "",
+                      word ? word : "that", word ? "'" : "");
             oct_help(r->cx, "it takes one of: %s", info->words);
             return false;
         }
@@ -57,7 +58,8 @@ static bool read_rule(const struct reader *r, const json_t *object, bool targete
         }
         const char *word = json_string_value(value);
         if (!word || rule->kind != OCT_RULE_ANY || (op && !oct_op_parse(word, &rule->op))) {
-            oct_error(r->cx, r->at, OCT_E5110, "quantization rules: a rule names one op (\"op\": a name that `octavo ops` lists) or one \"name\" pattern");
+            oct_error(r->cx, r->at, OCT_E5110,
+                      "quantization rules: a rule names one op (\"op\": a name that `octavo ops` lists) or one \"name\" pattern");
             return false;
         }
         rule->kind = op ? OCT_RULE_OP : OCT_RULE_NAME;
@@ -84,28 +86,30 @@ bool oct_read_qconfig(struct oct_ctx *cx, const char *path, struct oct_module *m
     bool ok = true;
     *json = file.len < 1 << 20 ? json_loadb((const char *)file.data, file.len, JSON_REJECT_DUPLICATES, &fault) : NULL;
     if (!*json || !json_is_object(*json)) {
-        if (*json || file.len >= 1 << 20) oct_error(cx, r.at, OCT_E5110, "quantization rules: not a JSON object of less than 1 MB");
+        if (*json || file.len >= 1 << 20)
+            oct_error(cx, r.at, OCT_E5110, "quantization rules: not a JSON object of less than 1 MB");
         else oct_error(cx, r.at, OCT_E5110, "quantization rules: line %d: %s", fault.line, fault.text);
         ok = false;
     }
     const char *key;
     json_t *value;
     if (ok) json_object_foreach(*json, key, value) {
-        struct oct_rule rule;
-        if (!strcmp(key, "default")) {
-            ok = read_rule(&r, value, false, &rule);
-            if (ok) append(m, &rule);
-        } else if (!strcmp(key, "rules") && json_is_array(value)) {
-            for (size_t i = 0; ok && i < json_array_size(value); i++) {
-                ok = read_rule(&r, json_array_get(value, i), true, &rule);
+            struct oct_rule rule;
+            if (!strcmp(key, "default")) {
+                ok = read_rule(&r, value, false, &rule);
                 if (ok) append(m, &rule);
+            } else if (!strcmp(key, "rules") && json_is_array(value)) {
+                for (size_t i = 0; ok && i < json_array_size(value); i++) {
+                    ok = read_rule(&r, json_array_get(value, i), true, &rule);
+                    if (ok) append(m, &rule);
+                }
+            } else {
+                oct_error(cx, r.at, OCT_E5110,
+                          "quantization rules: '%.64s' is neither \"default\" (an object) nor \"rules\" (a list)", key);
+                ok = false;
             }
-        } else {
-            oct_error(cx, r.at, OCT_E5110, "quantization rules: '%.64s' is neither \"default\" (an object) nor \"rules\" (a list)", key);
-            ok = false;
+            if (!ok) break;
         }
-        if (!ok) break;
-    }
     oct_arena_free(guard);
     return ok;
 }

@@ -18,8 +18,8 @@ void oct_stats_print(struct oct_text *out, const struct oct_stats *s) {
         const struct oct_histogram *h = s->entry[i].h;
         int bins = 0;
         for (int b = 0; b < OCT_GRID_BINS; b++) bins += h->count[b] != 0;
-        oct_text_addf(out, "value %s k=%d min=%a max=%a nan=%" PRIu64 " inf=%" PRIu64 " bins=%d\n", s->entry[i].name, h->k, (double)h->min,
-                      (double)h->max, h->nan, h->inf, bins);
+        oct_text_addf(out, "value %s k=%d min=%a max=%a nan=%" PRIu64 " inf=%" PRIu64 " bins=%d\n", s->entry[i].name, h->k,
+                      (double)h->min, (double)h->max, h->nan, h->inf, bins);
         const char *gap = "";
         for (int b = 0; b < OCT_GRID_BINS; b++) {
             if (!h->count[b]) continue;
@@ -84,7 +84,7 @@ static bool number(struct reader *r, float *out) {
 
 static bool identifier(struct reader *r, char *out) {
     size_t n = 0;
-    for (; r->p < r->end && *r->p > ' ' && *r->p < 0x7f && n < NAME_MAX_BYTES; r->p++) out[n++] = *r->p;
+    for (; r->p<r->end && * r->p> ' ' && *r->p < 0x7f && n < NAME_MAX_BYTES; r->p++) out[n++] = *r->p;
     out[n] = 0;
     return n > 0 && n < NAME_MAX_BYTES;
 }
@@ -93,9 +93,9 @@ static bool read_value(struct reader *r, struct oct_stats *out, struct oct_histo
     char name[NAME_MAX_BYTES + 1];
     int bins, last = -1;
     oct_histogram_init(h);
-    if (!identifier(r, name) || !word(r, " k=") || !integer(r, &h->k) || !word(r, " min=") || !number(r, &h->min) || !word(r, " max=") ||
-        !number(r, &h->max) || !word(r, " nan=") || !natural(r, &h->nan) || !word(r, " inf=") || !natural(r, &h->inf) || !word(r, " bins=") ||
-        !integer(r, &bins) || !word(r, "\n"))
+    if (!identifier(r, name) || !word(r, " k=") || !integer(r, &h->k) || !word(r, " min=") || !number(r, &h->min) ||
+        !word(r, " max=") || !number(r, &h->max) || !word(r, " nan=") || !natural(r, &h->nan) || !word(r, " inf=") ||
+        !natural(r, &h->inf) || !word(r, " bins=") || !integer(r, &bins) || !word(r, "\n"))
         return bad(r, "expected `value NAME k=K min=A max=B nan=N inf=N bins=B`");
     if (out->n >= MAX_VALUES && !oct_stats_find(out, name)) return bad(r, "more than 1000 values");
     if (h->k < OCT_GRID_MIN_K || h->k > OCT_GRID_MAX_K || bins < 0 || bins > OCT_GRID_BINS || h->min > h->max)
@@ -104,7 +104,8 @@ static bool read_value(struct reader *r, struct oct_stats *out, struct oct_histo
         int b;
         uint64_t c;
         if ((i && !word(r, " ")) || !integer(r, &b) || !word(r, ":") || !natural(r, &c)) return bad(r, "expected BIN:COUNT");
-        if (b <= last || b >= OCT_GRID_BINS || c == 0 || h->total + c < c) return bad(r, "bins must rise within 0..8191 and counts be above 0");
+        if (b <= last || b >= OCT_GRID_BINS || c == 0 || h->total + c < c)
+            return bad(r, "bins must rise within 0..8191 and counts be above 0");
         h->count[last = b] = c;
         h->total += c;
     }

@@ -56,9 +56,12 @@ static void floats_print_shortest_and_exact(void **state) {
     struct oct_ctx cx;
     oct_ctx_init(&cx);
     struct oct_arena *a = oct_arena_new(&cx);
-    static const struct { float x; const char *s; } cases[] = {
-        {0.1f, "0.1"}, {1.0f, "1.0"}, {-128.0f, "-128.0"}, {1e-9f, "1e-09"}, {16777216.0f, "16777216.0"}, {INFINITY, "inf"},
-        {-INFINITY, "-inf"}, {NAN, "nan"}, {-0.0f, "-0.0"}, {3.4028235e38f, "3.4028235e+38"}, {1e-45f, "1e-45"}};
+    static const struct {
+        float x;
+        const char *s;
+    } cases[] = {{0.1f, "0.1"},     {1.0f, "1.0"},       {-128.0f, "-128.0"}, {1e-9f, "1e-09"}, {16777216.0f, "16777216.0"},
+                 {INFINITY, "inf"}, {-INFINITY, "-inf"}, {NAN, "nan"},        {-0.0f, "-0.0"},  {3.4028235e38f, "3.4028235e+38"},
+                 {1e-45f, "1e-45"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct oct_text t;
         oct_text_init(&t, a);
@@ -93,7 +96,8 @@ static void strings_quote(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(blocks_are_aligned_zeroed_and_apart), cmocka_unit_test(no_memory_unwinds_with_71),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(blocks_are_aligned_zeroed_and_apart),
+                                       cmocka_unit_test(no_memory_unwinds_with_71),
                                        cmocka_unit_test(floats_print_shortest_and_exact), cmocka_unit_test(strings_quote)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,20 +117,35 @@ static void rules_keep_their_order_and_words(void **state) {
     (void)state;
     uint32_t n;
     struct oct_rule last = {0};
-    assert_int_equal(read_rules("{\"default\": {\"act_observer\": \"minmax\"}, \"rules\": [{\"op\": \"softmax\", \"act\": \"float\"},"
-                                "{\"name\": \"c*\", \"weight_observer\": \"mse\", \"granularity\": \"tensor\"}]}", &n, &last), 0);
+    assert_int_equal(
+        read_rules("{\"default\": {\"act_observer\": \"minmax\"}, \"rules\": [{\"op\": \"softmax\", \"act\": \"float\"},"
+                   "{\"name\": \"c*\", \"weight_observer\": \"mse\", \"granularity\": \"tensor\"}]}",
+                   &n, &last),
+        0);
     assert_int_equal(n, 3);
     assert_int_equal(last.kind, OCT_RULE_NAME);
     assert_int_equal(last.q.granularity, 1);
     assert_int_equal(last.set, 1u << OCT_Q_weight_observer | 1u << OCT_Q_granularity);
-    static const char *const wrong[] = {"", "[]", "{", "{\"default\": 3}", "{\"defaults\": {}}", "{\"rules\": {}}", "{\"rules\": [3]}",
-        "{\"default\": {\"act\": \"i7\"}}", "{\"default\": {\"act\": 8}}", "{\"default\": {\"acts\": \"i8\"}}", "{\"rules\": [{\"op\": \"nope\"}]}",
-        "{\"rules\": [{\"op\": \"add\", \"name\": \"x\"}]}", "{\"default\": {}, \"default\": {}}", "{\"default\": {\"op\": \"add\"}}"};
+    static const char *const wrong[] = {"",
+                                        "[]",
+                                        "{",
+                                        "{\"default\": 3}",
+                                        "{\"defaults\": {}}",
+                                        "{\"rules\": {}}",
+                                        "{\"rules\": [3]}",
+                                        "{\"default\": {\"act\": \"i7\"}}",
+                                        "{\"default\": {\"act\": 8}}",
+                                        "{\"default\": {\"acts\": \"i8\"}}",
+                                        "{\"rules\": [{\"op\": \"nope\"}]}",
+                                        "{\"rules\": [{\"op\": \"add\", \"name\": \"x\"}]}",
+                                        "{\"default\": {}, \"default\": {}}",
+                                        "{\"default\": {\"op\": \"add\"}}"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) assert_int_equal(read_rules(wrong[i], &n, &last), OCT_EXIT_DATA);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(shards_merge_through_files_to_the_same_bytes),
-                                       cmocka_unit_test(damaged_files_are_refused), cmocka_unit_test(rules_keep_their_order_and_words)};
+                                       cmocka_unit_test(damaged_files_are_refused),
+                                       cmocka_unit_test(rules_keep_their_order_and_words)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,426 @@
+/* fold_channels.c - takes out channels whose codes are proved constant.
+ * Requires integer ops (elim_qdq). An interval of codes is carried through the graph for every channel, from the actual weights,
+ * requantizers, clamps and tables; a channel whose ends meet is constant. It leaves the op that makes it, and every consumer's
+ * bias takes its place: the same bits with fewer multiplications. Padding adds the input's zero point, so a constant other than
+ * that stays where a padded convolution reads it.
+ *
+ * Channels that must go together (through depthwise, pooling, pointwise ops and additions) form a group of values; a channel goes
+ * when it is constant in every value of its group and every reader can absorb it. Groups that touch an input, an output or an op
+ * that mixes channels in another way stay whole. */
+#include <string.h>
+
+#include "pass.h"
+
+oct_pass_fn oct_pass_fold_channels;
+
+struct value {
+    struct value *group; /* union-find parent */
+    int32_t channels;    /* 0: not a value with channels on axis 1 */
+    int32_t *lo, *hi;    /* code interval of each channel */
+    bool pinned;         /* of a root: nothing goes */
+    uint8_t *dead;       /* of a root: channels that go */
+    int32_t live;        /* of a root: how many stay */
+};
+
+struct work {
+    struct oct_pass_env *env;
+    struct oct_module *m;
+};
+
+static struct value *val(const struct oct_node *n) { return n->tag; }
+
+static struct value *root(struct value *v) {
+    while (v->group != v) v = v->group = v->group->group;
+    return v;
+}
+
+static void unite(struct value *a, struct value *b) {
+    a = root(a), b = root(b);
+    if (a == b) return;
+    b->group = a;
+    a->pinned |= b->pinned;
+}
+
+static void pin(const struct oct_node *n) {
+    if (n && val(n)) root(val(n))->pinned = true;
+}
+
+/* ---- what an op does with channels
+ * --------------------------------------------------------------------------------------------- */
+
+enum role {
+    MIXES,
+    PRODUCES,
+    KEEPS
+}; /* anything; conv2d and dense over all channels; result channel c depends on operand channel c */
+
+static bool is_constant(const struct oct_node *n) { return n && n->op == OCT_OP_const; }
+
+static bool linear_with_constants(const struct oct_node *n) {
+    return (oct_op_info(n->op)->flags & OCT_LINEAR) && is_constant(n->operand[1]) && n->operand[1]->type.q &&
+           val(n->operand[0]) && (n->noperands < 3 || !n->operand[2] || is_constant(n->operand[2]));
+}
+
+static bool depthwise(const struct oct_node *n) {
+    return n->op == OCT_OP_conv2d && n->at.groups > 1 && n->at.groups == n->operand[0]->type.dim[1] &&
+           n->at.groups == n->type.dim[1];
+}
+
+static enum role role_of(const struct oct_node *n) {
+    const struct oct_node *x = n->noperands ? n->operand[0] : NULL;
+    if (!x || !val(n) || !val(x)) return MIXES;
+    if (oct_op_info(n->op)->flags & OCT_LINEAR) {
+        if (!linear_with_constants(n)) return MIXES;
+        if (n->op == OCT_OP_dense) return x->type.rank == 2 ? PRODUCES : MIXES;
+        return n->at.groups == 1 ? PRODUCES : depthwise(n) ? KEEPS : MIXES;
+    }
+    if (val(n)->channels != val(x)->channels) return MIXES;
+    switch (n->op) {
+    case OCT_OP_add:
+    case OCT_OP_sub:
+    case OCT_OP_mul: return val(n->operand[1]) && oct_shape_equal(&x->type, &n->operand[1]->type) ? KEEPS : MIXES;
+    case OCT_OP_max_pool2d:
+    case OCT_OP_avg_pool2d:
+    case OCT_OP_requantize:
+    case OCT_OP_lut: return KEEPS;
+    case OCT_OP_mean:
+        for (int i = 0; i < n->at.axes.n; i++)
+            if (n->at.axes.v[i] < 2) return MIXES;
+        return KEEPS;
+    case OCT_OP_reshape:
+    case OCT_OP_flatten:
+    case OCT_OP_squeeze: /* [N,C,1,1] -> [N,C] */
+        return n->type.dim[0] == x->type.dim[0] &&
+                       oct_type_elements(&x->type, 1) == (x->type.dim[0] == OCT_DIM_N ? 1 : x->type.dim[0]) * x->type.dim[1]
+                   ? KEEPS
+                   : MIXES;
+    default: return oct_op_info(n->op)->flags & OCT_POINTWISE ? KEEPS : MIXES;
+    }
+}
+
+static bool padded(const struct oct_node *n) {
+    return n->op == OCT_OP_conv2d && (n->at.pad[0] | n->at.pad[1] | n->at.pad[2] | n->at.pad[3]);
+}
+
+/* ---- intervals
+ * -------------------------------------------------------------------------------------------------------------------- */
+
+static int32_t const_code(const struct oct_node *c, int64_t i) {
+    switch (c->type.dtype) {
+    case OCT_I8: return ((const int8_t *)c->data)[i];
+    case OCT_U8: return ((const uint8_t *)c->data)[i];
+    case OCT_I16: return ((const int16_t *)c->data)[i];
+    case OCT_I32: return ((const int32_t *)c->data)[i];
+    default: return 0;
+    }
+}
+
+static const struct oct_node *bias_of(const struct oct_node *n) { return n->noperands > 2 ? n->operand[2] : NULL; }
+
+/* conv2d and dense: sum of w (x - zx) over the taps with every x at its own end, then requantized; padded taps contribute 0. */
+static bool linear_interval(const struct oct_node *n) {
+    const struct oct_node *x = n->operand[0], *w = n->operand[1], *b = bias_of(n);
+    struct value *v = val(n);
+    const int64_t per_group = w->type.dim[1], taps = w->type.rank == 4 ? w->type.dim[2] * w->type.dim[3] : 1;
+    const int32_t zx = oct_zero(x->type.q, 0), zy = oct_zero(n->type.q, 0);
+    const bool pads = padded(n), dw = depthwise(n);
+    const double qmin = (double)oct_dtype_min(n->type.dtype), qmax = (double)oct_dtype_max(n->type.dtype);
+    const double cmin = fmax(qmin, (double)n->at.clip[0]), cmax = fmin(qmax, (double)n->at.clip[1]);
+    for (int32_t o = 0; o < v->channels; o++) {
+        int64_t lo = b ? const_code(b, o) : 0, hi = lo;
+        const int32_t zw = oct_zero(w->type.q, (uint32_t)o);
+        for (int64_t i = 0; i < per_group; i++) {
+            const int64_t c = dw ? o : i;
+            const int64_t xl = val(x)->lo[c] - zx, xh = val(x)->hi[c] - zx;
+            for (int64_t t = 0; t < taps; t++) {
+                const int64_t k = const_code(w, (o * per_group + i) * taps + t) - zw;
+                int64_t tl = k >= 0 ? k * xl : k * xh, th = k >= 0 ? k * xh : k * xl;
+                if (pads && tl > 0) tl = 0;
+                if (pads && th < 0) th = 0;
+                lo += tl, hi += th;
+            }
+        }
+        struct oct_requant r;
+        if (!oct_requant_from_scales(n->at.profile, oct_scale(x->type.q, 0), oct_scale(w->type.q, (uint32_t)o),
+                                     oct_scale(n->type.q, 0), &r))
+            return false;
+        const double yl = fmin(fmax((double)oct_requant_apply(&r, lo) + zy, cmin), cmax),
+                     yh = fmin(fmax((double)oct_requant_apply(&r, hi) + zy, cmin), cmax);
+        v->lo[o] = (int32_t)yl, v->hi[o] = (int32_t)yh;
+    }
+    return true;
+}
+
+static void put_code(const struct oct_tensor *t, int64_t i, int32_t code) {
+    switch (t->type.dtype) {
+    case OCT_I8: ((int8_t *)t->data)[i] = (int8_t)code; break;
+    case OCT_U8: ((uint8_t *)t->data)[i] = (uint8_t)code; break;
+    default: ((int16_t *)t->data)[i] = (int16_t)code; break;
+    }
+}
+
+static int32_t get_code(const struct oct_tensor *t, int64_t i) {
+    switch (t->type.dtype) {
+    case OCT_I8: return ((const int8_t *)t->data)[i];
+    case OCT_U8: return ((const uint8_t *)t->data)[i];
+    default: return ((const int16_t *)t->data)[i];
+    }
+}
+
+/* Runs the node alone with every channel of its operands at one end of its interval; widens v's interval by what comes out. */
+static bool run_at(struct work *k, const struct oct_node *n, bool high) {
+    struct oct_module *probe = oct_module_new(k->env->cx, "probe");
+    struct oct_node *in[2] = {NULL, NULL};
+    for (int i = 0; i < n->noperands; i++)
+        in[i] = is_constant(n->operand[i]) ? oct_build_const(probe, NULL, &n->operand[i]->type, n->operand[i]->data, n->span)
+                                           : oct_build_input(probe, i ? "b" : "a", &n->operand[i]->type, n->span);
+    struct oct_node *y = oct_build(probe, n->op, "y", in, n->noperands, &n->at, &n->type, n->span);
+    if (y) oct_add_output(probe, "y", y, n->span);
+    struct oct_exec *ex = y ? oct_exec_new(k->env->cx, probe, 1) : NULL;
+    if (ex) {
+        for (int i = 0; i < n->noperands; i++) {
+            if (is_constant(n->operand[i])) continue;
+            const struct oct_tensor *t = oct_exec_value(ex, in[i]);
+            const struct value *v = val(n->operand[i]);
+            const int64_t elements = oct_tensor_elements(t), inner = elements / (t->type.dim[0] * v->channels);
+            for (int64_t e = 0; e < elements; e++) {
+                const int64_t c = e / inner % v->channels;
+                put_code(t, e, high ? v->hi[c] : v->lo[c]);
+            }
+        }
+        oct_exec_run(ex, NULL, NULL);
+        const struct oct_tensor *t = oct_exec_value(ex, y);
+        struct value *v = val(n);
+        const int64_t elements = oct_tensor_elements(t), inner = elements / (t->type.dim[0] * v->channels);
+        for (int64_t e = 0; e < elements; e++) {
+            const int64_t c = e / inner % v->channels;
+            const int32_t code = get_code(t, e);
+            if (code < v->lo[c]) v->lo[c] = code;
+            if (code > v->hi[c]) v->hi[c] = code;
+        }
+        oct_exec_free(ex);
+    }
+    oct_module_free(probe);
+    return ex != NULL;
+}
+
+static bool all_constant(const struct oct_node *n, int32_t c) {
+    for (int i = 0; i < n->noperands; i++)
+        if (val(n->operand[i]) && val(n->operand[i])->lo[c] != val(n->operand[i])->hi[c]) return false;
+    return true;
+}
+
+/* Ops that keep channels apart. Those that never decrease in any operand are run at both ends; a table is scanned; the rest are
+ * taken as constant where their operands are, as full range elsewhere. */
+static bool keeping_interval(struct work *k, const struct oct_node *n) {
+    struct value *v = val(n);
+    const int32_t qmin = (int32_t)oct_dtype_min(n->type.dtype), qmax = (int32_t)oct_dtype_max(n->type.dtype);
+    if (n->op == OCT_OP_lut) {
+        const int32_t base = (int32_t)oct_dtype_min(n->operand[0]->type.dtype);
+        for (int32_t c = 0; c < v->channels; c++) {
+            v->lo[c] = qmax, v->hi[c] = qmin;
+            for (int32_t x = val(n->operand[0])->lo[c]; x <= val(n->operand[0])->hi[c]; x++) {
+                const int32_t y = const_code(n->operand[1], x - base);
+                if (y < v->lo[c]) v->lo[c] = y;
+                if (y > v->hi[c]) v->hi[c] = y;
+            }
+        }
+        return true;
+    }
+    for (int32_t c = 0; c < v->channels; c++) v->lo[c] = qmax, v->hi[c] = qmin;
+    if (!run_at(k, n, false) || !run_at(k, n, true)) return false;
+    const bool monotone = n->op == OCT_OP_add || n->op == OCT_OP_max_pool2d || n->op == OCT_OP_avg_pool2d ||
+                          n->op == OCT_OP_mean || n->op == OCT_OP_requantize ||
+                          (oct_op_info(n->op)->flags & (OCT_MONOTONE | OCT_MOVES));
+    for (int32_t c = 0; c < v->channels && !monotone; c++)
+        if (!all_constant(n, c)) v->lo[c] = qmin, v->hi[c] = qmax;
+    return true;
+}
+
+/* ---- groups
+ * -------------------------------------------------------------------------------------------------------------------------- */
+
+static struct value *new_value(struct work *k, const struct oct_node *n) {
+    const struct oct_type *t = &n->type;
+    if (!t->q || t->q->axis >= 0 || t->rank < 2 || n->op == OCT_OP_const ||
+        (t->dtype != OCT_I8 && t->dtype != OCT_U8 && t->dtype != OCT_I16))
+        return NULL;
+    if (t->dim[1] == OCT_DIM_N || t->dim[1] > 1 << 16) return NULL;
+    struct value *v = OCT_NEW(k->env->scratch, struct value);
+    v->group = v;
+    v->channels = (int32_t)t->dim[1];
+    v->lo = OCT_NEW_N(k->env->scratch, int32_t, v->channels);
+    v->hi = OCT_NEW_N(k->env->scratch, int32_t, v->channels);
+    for (int32_t c = 0; c < v->channels; c++)
+        v->lo[c] = (int32_t)oct_dtype_min(t->dtype), v->hi[c] = (int32_t)oct_dtype_max(t->dtype);
+    return v;
+}
+
+static bool analyse(struct work *k) {
+    OCT_FOR_NODES(k->m, n) {
+        n->tag = new_value(k, n);
+        const enum role role = role_of(n);
+        if (n->op == OCT_OP_input || role == MIXES) {
+            pin(n);
+            for (int i = 0; i < n->noperands; i++) pin(n->operand[i]);
+            continue;
+        }
+        if (oct_op_info(n->op)->flags & OCT_LINEAR) {
+            if (!linear_interval(n)) return false;
+        } else if (!keeping_interval(k, n)) return false;
+        if (role == KEEPS)
+            for (int i = 0; i < n->noperands; i++)
+                if (val(n->operand[i])) unite(val(n), val(n->operand[i]));
+    }
+    for (uint32_t i = 0; i < k->m->noutputs; i++) pin(k->m->output[i].node);
+    return true;
+}
+
+/* A constant that `n` reads can move into its bias: no padding, or equal to what padding is; and the bias stays an int32. */
+static bool absorbs(const struct oct_node *n, int32_t c) {
+    const struct oct_node *x = n->operand[0];
+    return !padded(n) || val(x)->lo[c] == oct_zero(x->type.q, 0);
+}
+
+static void choose(struct work *k) {
+    OCT_FOR_NODES(k->m, n) {
+        if (!val(n)) continue;
+        struct value *r = root(val(n));
+        if (!r->dead) {
+            r->dead = OCT_NEW_N(k->env->scratch, uint8_t, r->channels);
+            memset(r->dead, !r->pinned, (size_t)r->channels);
+        }
+        for (int32_t c = 0; c < r->channels; c++)
+            if (val(n)->lo[c] != val(n)->hi[c]) r->dead[c] = 0;
+    }
+    OCT_FOR_NODES(k->m, n) {
+        if (!val(n) || role_of(n) != PRODUCES) continue;
+        struct value *r = root(val(n->operand[0]));
+        for (int32_t c = 0; c < r->channels; c++)
+            if (r->dead[c] && !absorbs(n, c)) r->dead[c] = 0;
+    }
+    OCT_FOR_NODES(k->m, n) {
+        if (!val(n) || root(val(n)) != val(n)) continue;
+        struct value *r = val(n);
+        r->live = 0;
+        for (int32_t c = 0; c < r->channels; c++) r->live += !r->dead[c];
+        if (r->live == 0) r->dead[0] = 0, r->live = 1; /* a tensor keeps at least one channel */
+    }
+}
+
+/* ---- rewriting
+ * ------------------------------------------------------------------------------------------------------------------------ */
+
+static const uint8_t *dead_of(const struct oct_node *n) { return val(n) ? root(val(n))->dead : NULL; }
+static int32_t live_of(const struct oct_node *n) { return root(val(n))->live; }
+
+/* Weights without the dead result channels and without the dead operand channels (in: NULL when operand channels do not count).
+ */
+static struct oct_node *slice_weights(struct work *k, const struct oct_node *n, const uint8_t *out, const uint8_t *in) {
+    const struct oct_node *w = n->operand[1];
+    const int64_t per = w->type.dim[1], taps = w->type.rank == 4 ? w->type.dim[2] * w->type.dim[3] : 1,
+                  size = (int64_t)oct_dtype_size(w->type.dtype);
+    struct oct_type t = w->type;
+    t.dim[0] = live_of(n);
+    if (in) t.dim[1] = live_of(n->operand[0]);
+    char *data = OCT_NEW_N(k->m->arena, char, oct_type_elements(&t, 1) * size), *p = data;
+    for (int64_t o = 0; o < w->type.dim[0]; o++)
+        for (int64_t i = 0; i < per && !out[o]; i++) {
+            if (in && in[i]) continue;
+            memcpy(p, (const char *)w->data + (o * per + i) * taps * size, (size_t)(taps * size));
+            p += taps * size;
+        }
+    if (t.q->axis == 0) {
+        float *scale = OCT_NEW_N(k->m->arena, float, t.dim[0]);
+        int32_t *zero = t.q->zero ? OCT_NEW_N(k->m->arena, int32_t, t.dim[0]) : NULL;
+        uint32_t to = 0;
+        for (uint32_t o = 0; o < t.q->n; o++) {
+            if (out[o]) continue;
+            scale[to] = t.q->scale[o];
+            if (zero) zero[to] = t.q->zero[o];
+            to++;
+        }
+        t.q = oct_quant_channel(k->m->arena, 0, to, scale, zero);
+    }
+    return oct_build_const(k->m, oct_fresh_const_name(k->m, oct_sprintf(k->env->scratch, "%s.live", w->name)), &t, data, w->span);
+}
+
+/* Bias of result channel o, plus what the dead operand channels (in: NULL when none count) contribute to it. */
+static int64_t folded_bias(const struct oct_node *n, int64_t o, const uint8_t *in) {
+    const struct oct_node *x = n->operand[0], *w = n->operand[1], *b = bias_of(n);
+    const int64_t per = w->type.dim[1], taps = w->type.rank == 4 ? w->type.dim[2] * w->type.dim[3] : 1;
+    int64_t sum = b ? const_code(b, o) : 0;
+    for (int64_t i = 0; in && i < per; i++)
+        for (int64_t t = 0; in[i] && t < taps; t++)
+            sum += (int64_t)(const_code(w, (o * per + i) * taps + t) - oct_zero(w->type.q, (uint32_t)o)) *
+                   (val(x)->lo[i] - oct_zero(x->type.q, 0));
+    return sum;
+}
+
+static struct oct_node *slice_bias(struct work *k, const struct oct_node *n, const uint8_t *out, const uint8_t *in) {
+    struct oct_type t = {.dtype = OCT_I32, .rank = 1, .dim = {live_of(n)}};
+    int32_t *data = OCT_NEW_N(k->m->arena, int32_t, t.dim[0]), *p = data;
+    for (int64_t o = 0; o < n->operand[1]->type.dim[0]; o++)
+        if (!out[o]) *p++ = (int32_t)folded_bias(n, o, in);
+    const char *base = oct_sprintf(k->env->scratch, "%s.live", bias_of(n) ? bias_of(n)->name : n->name);
+    return oct_build_const(k->m, oct_fresh_const_name(k->m, base), &t, data, n->span);
+}
+
+static bool rewrite(struct work *k, struct oct_node *n) {
+    const struct oct_node *x = n->noperands ? n->operand[0] : NULL;
+    const bool linear = (oct_op_info(n->op)->flags & OCT_LINEAR) && role_of(n) != MIXES;
+    const bool fewer_in = x && val(x) && live_of(x) < val(x)->channels, fewer_out = val(n) && live_of(n) < val(n)->channels;
+    struct oct_node *operand[3] = {NULL, NULL, NULL};
+    for (int i = 0; i < n->noperands && i < 3; i++) operand[i] = oct_resolve(n->operand[i]);
+    if (!fewer_in && !fewer_out) return true;
+    k->m->cursor = n;
+    struct oct_attrs at = n->at;
+    struct oct_type t = n->type;
+    if (val(n)) t.dim[1] = live_of(n);
+    int noperands = n->noperands;
+    if (linear) {
+        const bool dw = depthwise(n);
+        const uint8_t *in = dw ? NULL : dead_of(x);
+        operand[2] = slice_bias(k, n, dead_of(n), in);
+        operand[1] = slice_weights(k, n, dead_of(n), in);
+        if (!operand[1] || !operand[2]) return false;
+        noperands = 3;
+        if (dw) OCT_SET(at, groups, live_of(n));
+    } else if (n->op == OCT_OP_reshape) {
+        at.shape.v[1] = t.dim[1];
+    }
+    struct oct_node *y = oct_build(k->m, n->op, NULL, operand, noperands, &at, &t, n->span);
+    if (!y) return false;
+    if (linear) k->env->changes++;
+    if (fewer_out)
+        oct_explain(k->env, y, "%s: %d of %d channels are constant and were taken out", n->name, val(n)->channels - live_of(n),
+                    val(n)->channels);
+    oct_replace_named(k->m, n, y);
+    return true;
+}
+
+/* Folding must not overflow a bias: checked for all before anything is built. */
+static bool biases_fit(const struct work *k) {
+    OCT_FOR_NODES(k->m, n) {
+        if (!val(n) || role_of(n) != PRODUCES) continue;
+        for (int64_t o = 0; o < n->operand[1]->type.dim[0]; o++) {
+            const int64_t b = folded_bias(n, o, dead_of(n->operand[0]));
+            if (b < INT32_MIN || b > INT32_MAX) return false;
+        }
+    }
+    return true;
+}
+
+bool oct_pass_fold_channels(struct oct_pass_env *env, struct oct_module *m) {
+    if (m->option[OCT_OPT_fold_channels] != 0) return true; /* off */
+    struct work k = {env, m};
+    if (!analyse(&k)) return false;
+    choose(&k);
+    if (!biases_fit(&k)) return true;
+    for (struct oct_node *n = m->first, *next; n; n = next) {
+        next = n->next;
+        if (!rewrite(&k, n)) return false;
+    }
+    m->cursor = NULL;
+    return true;
+}
