@@ -30,7 +30,8 @@ struct tensors {
     uint32_t n, cap;
 };
 
-static void add_tensor(struct tensors *s, const char *key, const struct oct_node *n) {
+static void add_tensor(void *user, const struct oct_stored *x) {
+    struct tensors *s = user;
     if (s->n == s->cap) {
         s->cap = s->cap ? s->cap * 2 : 32;
         struct oct_st_tensor *more = OCT_NEW_N(s->arena, struct oct_st_tensor, s->cap);
@@ -38,32 +39,10 @@ static void add_tensor(struct tensors *s, const char *key, const struct oct_node
         s->t = more;
     }
     struct oct_st_tensor *t = &s->t[s->n++];
-    *t = (struct oct_st_tensor){.name = key, .dtype = n->type.dtype, .rank = n->type.rank, .data = n->data};
-    memcpy(t->dim, n->type.dim, sizeof t->dim);
-    t->bytes = (size_t)oct_type_elements(&n->type, 1) * oct_dtype_size(n->type.dtype);
-}
-
-static const char *hash_key(struct oct_arena *a, const struct oct_node *n) {
-    char hex[17];
-    oct_const_hash(n, hex);
-    return oct_strdup(a, hex);
-}
-
-/* Vectors of parameters that are too long for the text go where the data go, as NAME:scale and NAME:zero. */
-static void add_vector(struct tensors *s, const struct oct_node *of, const char *suffix, enum oct_dtype dtype, const void *data,
-                       bool by_hash) {
-    const struct oct_node v = {.op = OCT_OP_const, .type = {.dtype = dtype, .rank = 1, .dim = {of->type.q->n}}, .data = data};
-    add_tensor(s, by_hash ? hash_key(s->arena, &v) : oct_sprintf(s->arena, "%s:%s", of->name, suffix), &v);
-}
-
-static void collect(struct tensors *s, const struct oct_module *m, bool by_hash) {
-    OCT_FOR_NODES(m, n) {
-        const struct oct_quant *q = n->type.q;
-        if (n->op == OCT_OP_const && oct_const_in_file(n)) add_tensor(s, by_hash ? hash_key(s->arena, n) : n->name, n);
-        if (!q || q->n <= OCT_INLINE_MAX) continue;
-        add_vector(s, n, "scale", OCT_F32, q->scale, by_hash);
-        if (q->zero) add_vector(s, n, "zero", OCT_I32, q->zero, by_hash);
-    }
+    *t = (struct oct_st_tensor){.name = oct_strdup(s->arena, x->key), .dtype = x->dtype, .rank = x->rank, .data = x->data};
+    memcpy(t->dim, x->dim, sizeof t->dim);
+    t->bytes = oct_dtype_size(x->dtype);
+    for (int i = 0; i < x->rank; i++) t->bytes *= (size_t)x->dim[i];
 }
 
 static const char *folder_of(struct oct_arena *a, const char *path) {
@@ -77,7 +56,7 @@ bool oct_write_model(struct oct_outputs *o, const struct oct_module *m, const ch
     struct tensors s = {.arena = a};
     oct_text_init(&text, a);
     oct_text_init(&file, a);
-    collect(&s, m, false);
+    oct_each_stored(m, NULL, add_tensor, &s);
     const bool to_stdout = strcmp(path, "-") == 0;
     if (s.n == 0 || to_stdout) {
         oct_print(&text, m, NULL);
@@ -117,8 +96,9 @@ struct oct_dumps *oct_dumps_new(struct oct_ctx *cx, struct oct_outputs *o, const
 /* The text is printed now, as the module goes on changing; constants never change, so their data may wait. */
 bool oct_dumps_add(struct oct_dumps *d, const struct oct_module *m, const char *file_name) {
     const uint32_t before = d->store.n;
-    collect(&d->store, m, true);
-    const struct oct_weights_ref ref = {.file = d->store.n > before ? "store.safetensors" : NULL, .by_hash = true};
+    struct oct_weights_ref ref = {.by_hash = true};
+    oct_each_stored(m, &ref, add_tensor, &d->store);
+    if (d->store.n > before) ref.file = "store.safetensors";
     struct oct_text text;
     oct_text_init(&text, d->store.arena);
     oct_print(&text, m, &ref);
