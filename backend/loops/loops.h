@@ -19,12 +19,17 @@ static inline struct lp_type lp_scalar(enum lp_elem e) { return (struct lp_type)
 static inline struct lp_type lp_vector(enum lp_elem e, int lanes) { return (struct lp_type){(uint8_t)e, (uint8_t)lanes}; }
 size_t lp_elem_size(enum lp_elem e);
 
+const char *lp_elem_name(enum lp_elem e); /* "i8" ... "mask" */
+static inline bool lp_type_equal(struct lp_type a, struct lp_type b) { return a.elem == b.elem && a.lanes == b.lanes; }
+
 enum lp_row {
 #define ROW(name, ...) LP_OP_##name,
 #include "loops.def"
 #undef ROW
     LP_ROW_COUNT
 };
+/* Whose instructions a kernel may use: chooses the column of loops.def. Scalar rows of C99 serve every ISA. */
+enum lp_isa { LP_ISA_C99, LP_ISA_COUNT };
 
 /* A register or an immediate (imm.i for integers, imm.f for floats; an immediate serves every lane). */
 struct lp_val {
@@ -96,6 +101,7 @@ struct lp_reg {
 struct lp_kernel {
     struct oct_ctx *cx;
     struct oct_arena *arena;
+    enum lp_isa isa;               /* C99 unless the builder sets it */
     struct lp_buf *buf;
     int32_t nbufs, cap_bufs;
     struct lp_reg *reg;
@@ -110,7 +116,8 @@ struct lp_kernel {
     int depth;
 };
 
-/* ---- builder (build.c). Misuse is an internal error: types are checked as the kernel is built. ------------------------------ */
+/* ---- builder (build.c). Misuse is an internal error: types are checked as the kernel is built. ------------------------------
+ * A register whose name is NULL is a temporary: printers may write its value where it is used. */
 struct lp_kernel *lp_new(struct oct_ctx *cx, struct oct_arena *a);
 int32_t lp_buffer(struct lp_kernel *k, const char *name, enum lp_elem elem, enum lp_buf_kind kind, int64_t size, int align);
 int32_t lp_loop(struct lp_kernel *k, const char *name, int64_t trip);  /* opens a loop, returns its variable */
@@ -121,6 +128,12 @@ struct lp_val lp_reg(struct lp_kernel *k, struct lp_type t, const char *name);  
 struct lp_val lp_load(struct lp_kernel *k, const char *name, struct lp_type t, int32_t buf, struct lp_addr at);
 void lp_load_to(struct lp_kernel *k, struct lp_val dst, int32_t buf, struct lp_addr at);
 void lp_store(struct lp_kernel *k, int32_t buf, struct lp_addr at, struct lp_val v);
+/* Lanes whose mask is clear are not accessed; a load leaves 0 in them. Buffers with LP_TAIL_MASK only. */
+struct lp_val lp_load_masked(struct lp_kernel *k, const char *name, struct lp_type t, int32_t buf, struct lp_addr at, struct lp_val mask);
+void lp_store_masked(struct lp_kernel *k, int32_t buf, struct lp_addr at, struct lp_val v, struct lp_val mask);
+void lp_prefetch(struct lp_kernel *k, int32_t buf, struct lp_addr at);
+/* Lanes of a (0..n-1) and b (n..2n-1), n the lanes of a, in the order of `lane` (`lanes` entries, copied). */
+struct lp_val lp_shuffle(struct lp_kernel *k, const char *name, struct lp_val a, struct lp_val b, int lanes, const uint8_t *lane);
 void lp_set(struct lp_kernel *k, struct lp_val dst, struct lp_val v);                   /* dst = v */
 /* dst = row(args): the result type follows from the row's signature; conversions and the like take it from `t`. */
 struct lp_val lp_op(struct lp_kernel *k, const char *name, enum lp_row row, struct lp_type t, int nargs, const struct lp_val *arg, int64_t imm);
@@ -138,15 +151,18 @@ bool lp_verify(const struct lp_kernel *k, const char **why);
 /* Canonical text: equal text = equal kernel (names of registers and variables included). */
 void lp_print(struct oct_text *out, const struct lp_kernel *k);
 /* Runs a kernel on memory; mem[i] is buffer i. The only meaning there is: printers must agree with it. Traps (internal error) on a
- * read of an unset register or an out-of-bounds access. lo, hi: the range (ignored without one). */
+ * kernel that lp_verify refuses, an index register outside its bounds, a *_nw row that wraps, a shift distance or divisor out of range.
+ * lo, hi: the range (ignored without one). */
 void lp_eval(const struct lp_kernel *k, void *const *mem, int64_t lo, int64_t hi);
 /* As lp_eval, and counts executed rows by enum lp_row into counts[LP_ROW_COUNT + 2] (loads and stores last); cost models. */
 void lp_eval_count(const struct lp_kernel *k, void *const *mem, int64_t lo, int64_t hi, uint64_t *counts);
 
 /* ---- C99 printer (emit_c.c) ------------------------------------------------------------------------------------------------------- */
-/* Definition of a static function `name`; every helper it needs is noted in *helpers (bit per helper row of loops.def), to be
+/* Definition of a static function `name(buffers..., int32_t lo, int32_t hi)` (lo, hi only with a range); every helper it needs is noted in *helpers (bit per helper row of loops.def), to be
  * printed once per file by lp_emit_c_helpers. */
 void lp_emit_c(struct oct_text *out, const struct lp_kernel *k, const char *name, uint64_t *helpers);
 void lp_emit_c_helpers(struct oct_text *out, uint64_t helpers);
+/* Goes before the first function of a file with float: refuses fast math, turns contraction off. */
+void lp_emit_c_float_prologue(struct oct_text *out);
 
 #endif
