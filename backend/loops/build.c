@@ -29,7 +29,8 @@ static void *grow(struct oct_arena *a, void *p, int32_t n, int32_t *cap, size_t 
 int32_t lp_buffer(struct lp_kernel *k, const char *name, enum lp_elem elem, enum lp_buf_kind kind, int64_t size, int align) {
     if (elem == LP_MASK || size < 1 || size > INT32_MAX || align < (int)lp_elem_size(elem)) fault(k, "size or alignment", name);
     k->buf = grow(k->arena, k->buf, k->nbufs, &k->cap_bufs, sizeof *k->buf);
-    k->buf[k->nbufs] = (struct lp_buf){.name = oct_strdup(k->arena, name), .elem = elem, .kind = kind, .size = size, .align = align};
+    k->buf[k->nbufs] =
+        (struct lp_buf){.name = oct_strdup(k->arena, name), .elem = elem, .kind = kind, .size = size, .align = align};
     return k->nbufs++;
 }
 
@@ -79,7 +80,8 @@ void lp_note(struct lp_kernel *k, const char *fmt, ...) {
     append(k, LP_STMT_NOTE)->name = t.s;
 }
 
-/* ---- addresses ------------------------------------------------------------------------------------------------------------------ */
+/* ---- addresses
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 struct lp_addr lp_plus(struct lp_addr a, int32_t var, int64_t coef) {
     if (!coef) return a;
@@ -104,7 +106,8 @@ struct lp_addr lp_indexed(struct lp_addr a, struct lp_val index, int64_t min, in
     return a;
 }
 
-/* ---- operations ----------------------------------------------------------------------------------------------------------------- */
+/* ---- operations
+ * ----------------------------------------------------------------------------------------------------------------- */
 
 struct lp_val lp_reg(struct lp_kernel *k, struct lp_type t, const char *name) {
     if (t.elem >= LP_ELEM_COUNT || t.lanes < 1 || t.lanes > 64) fault(k, "type of a register", name ? name : "temporary");
@@ -126,7 +129,8 @@ static struct lp_stmt *access(struct lp_kernel *k, enum lp_stmt_kind kind, int32
 }
 
 static void load(struct lp_kernel *k, struct lp_val dst, int32_t buf, struct lp_addr at, struct lp_val mask) {
-    if (lp_is_imm(dst) || buf < 0 || buf >= k->nbufs || dst.type.elem != k->buf[buf].elem) fault(k, "element types differ", "load");
+    if (lp_is_imm(dst) || buf < 0 || buf >= k->nbufs || dst.type.elem != k->buf[buf].elem)
+        fault(k, "element types differ", "load");
     access(k, LP_STMT_LOAD, buf, at, mask)->dst = dst.reg;
 }
 static void store(struct lp_kernel *k, int32_t buf, struct lp_addr at, struct lp_val v, struct lp_val mask) {
@@ -136,23 +140,29 @@ static void store(struct lp_kernel *k, int32_t buf, struct lp_addr at, struct lp
     s->nargs = 1;
 }
 
-void lp_load_to(struct lp_kernel *k, struct lp_val dst, int32_t buf, struct lp_addr at) { load(k, dst, buf, at, (struct lp_val){0}); }
+void lp_load_to(struct lp_kernel *k, struct lp_val dst, int32_t buf, struct lp_addr at) {
+    load(k, dst, buf, at, (struct lp_val){0});
+}
 struct lp_val lp_load(struct lp_kernel *k, const char *name, struct lp_type t, int32_t buf, struct lp_addr at) {
     return lp_load_masked(k, name, t, buf, at, (struct lp_val){0});
 }
-struct lp_val lp_load_masked(struct lp_kernel *k, const char *name, struct lp_type t, int32_t buf, struct lp_addr at, struct lp_val mask) {
+struct lp_val lp_load_masked(struct lp_kernel *k, const char *name, struct lp_type t, int32_t buf, struct lp_addr at,
+                             struct lp_val mask) {
     struct lp_val dst = lp_reg(k, t, name);
     load(k, dst, buf, at, mask);
     return dst;
 }
 void lp_store(struct lp_kernel *k, int32_t buf, struct lp_addr at, struct lp_val v) { store(k, buf, at, v, (struct lp_val){0}); }
-void lp_store_masked(struct lp_kernel *k, int32_t buf, struct lp_addr at, struct lp_val v, struct lp_val mask) { store(k, buf, at, v, mask); }
+void lp_store_masked(struct lp_kernel *k, int32_t buf, struct lp_addr at, struct lp_val v, struct lp_val mask) {
+    store(k, buf, at, v, mask);
+}
 void lp_prefetch(struct lp_kernel *k, int32_t buf, struct lp_addr at) {
     struct lp_stmt *s = access(k, LP_STMT_OP, buf, at, (struct lp_val){0});
     s->row = LP_OP_prefetch;
 }
 
-static void op(struct lp_kernel *k, struct lp_val dst, enum lp_row row, int nargs, const struct lp_val *arg, int64_t imm, const uint8_t *shuffle) {
+static void op(struct lp_kernel *k, struct lp_val dst, enum lp_row row, int nargs, const struct lp_val *arg, int64_t imm,
+               const uint8_t *shuffle) {
     struct lp_stmt *s = append(k, LP_STMT_OP);
     s->row = row;
     s->dst = dst.reg;
@@ -170,13 +180,15 @@ void lp_op_to(struct lp_kernel *k, struct lp_val dst, enum lp_row row, int nargs
 }
 void lp_set(struct lp_kernel *k, struct lp_val dst, struct lp_val v) { op(k, dst, LP_OP_mov, 1, &v, 0, NULL); }
 
-static struct lp_val result(struct lp_kernel *k, const char *name, enum lp_row row, struct lp_type t, int nargs, const struct lp_val *arg) {
+static struct lp_val result(struct lp_kernel *k, const char *name, enum lp_row row, struct lp_type t, int nargs,
+                            const struct lp_val *arg) {
     struct lp_type out;
     const char *why;
     if (!lp_row_result(row, t, nargs, arg, &out, &why)) fault(k, why, lp_row_info(row)->name);
     return lp_reg(k, out, name);
 }
-struct lp_val lp_op(struct lp_kernel *k, const char *name, enum lp_row row, struct lp_type t, int nargs, const struct lp_val *arg, int64_t imm) {
+struct lp_val lp_op(struct lp_kernel *k, const char *name, enum lp_row row, struct lp_type t, int nargs, const struct lp_val *arg,
+                    int64_t imm) {
     struct lp_val dst = result(k, name, row, t, nargs, arg);
     op(k, dst, row, nargs, arg, imm, NULL);
     return dst;
@@ -193,7 +205,8 @@ struct lp_val lp_op3(struct lp_kernel *k, const char *name, enum lp_row row, str
 struct lp_val lp_shift(struct lp_kernel *k, const char *name, enum lp_row row, struct lp_val a, int distance) {
     return lp_op(k, name, row, (struct lp_type){0}, 1, &a, distance);
 }
-struct lp_val lp_shuffle(struct lp_kernel *k, const char *name, struct lp_val a, struct lp_val b, int lanes, const uint8_t *lane) {
+struct lp_val lp_shuffle(struct lp_kernel *k, const char *name, struct lp_val a, struct lp_val b, int lanes,
+                         const uint8_t *lane) {
     uint8_t *copy = oct_alloc(k->arena, (size_t)lanes);
     memcpy(copy, lane, (size_t)lanes);
     struct lp_val args[] = {a, b};

@@ -1,6 +1,6 @@
 /* emit_c.c - prints a kernel as a C99 function. Spellings are the templates of loops.def; this file knows statements, names,
- * literals and parentheses. Requires a verified kernel. What is never read is not printed; a temporary (a register without a name)
- * that is read once is written where it is read, as far as nothing between changes its value. */
+ * literals and parentheses. Requires a verified kernel. What is never read is not printed; a temporary (a register without a
+ * name) that is read once is written where it is read, as far as nothing between changes its value. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +15,9 @@ enum level { LOOSE, PRODUCT, UNARY, ATOM };
 struct expr {
     const char *text;
     enum level level;
-    bool loads;                /* from memory that some store may change */
+    bool loads; /* from memory that some store may change */
     int nreads;
-    int32_t read[MAX_READS];   /* registers it reads */
+    int32_t read[MAX_READS]; /* registers it reads */
 };
 
 struct helper {
@@ -36,19 +36,20 @@ struct emitter {
     struct oct_text *out;
     struct lp_names n;
     uint64_t *helpers;
-    bool *live;                         /* register is read by something that matters */
+    bool *live; /* register is read by something that matters */
     int32_t *ndefs, *nuses;
-    const struct lp_stmt **home;        /* innermost loop (NULL: the function) that holds all occurrences of a register */
-    const struct lp_stmt **first;       /* its first occurrence */
-    const struct lp_stmt **parent;      /* by loop variable: the loop around that loop */
-    struct expr *pending;               /* register: expression not yet printed, text NULL otherwise */
-    int32_t *order;                     /* registers with a pending expression, oldest first */
+    const struct lp_stmt **home;   /* innermost loop (NULL: the function) that holds all occurrences of a register */
+    const struct lp_stmt **first;  /* its first occurrence */
+    const struct lp_stmt **parent; /* by loop variable: the loop around that loop */
+    struct expr *pending;          /* register: expression not yet printed, text NULL otherwise */
+    int32_t *order;                /* registers with a pending expression, oldest first */
     int npending;
-    const struct lp_stmt *block;        /* loop at work */
+    const struct lp_stmt *block; /* loop at work */
     int depth;
 };
 
-static const char *const c_types[LP_ELEM_COUNT] = {"int8_t", "uint8_t", "int16_t", "uint16_t", "int32_t", "uint32_t", "int64_t", "float", "double", "int32_t"};
+static const char *const c_types[LP_ELEM_COUNT] = {"int8_t",   "uint8_t", "int16_t", "uint16_t", "int32_t",
+                                                   "uint32_t", "int64_t", "float",   "double",   "int32_t"};
 static const char *c_type(struct lp_type t) { return c_types[t.elem]; }
 static bool narrow(enum lp_elem e) { return e == LP_I8 || e == LP_U8 || e == LP_I16 || e == LP_U16; }
 
@@ -56,7 +57,8 @@ static void refuse(const struct emitter *e, const char *what, const char *which)
     oct_internal(e->k->cx, (struct oct_span){0, 0, 0}, "loops: C: %s: %s", which, what);
 }
 
-/* ---- literals ----------------------------------------------------------------------------------------------------------------- */
+/* ---- literals -----------------------------------------------------------------------------------------------------------------
+ */
 
 static void use_helper(struct emitter *e, struct oct_text *t, const char *name, size_t len) {
     for (int i = 0; i < HELPER_COUNT; i++)
@@ -98,7 +100,8 @@ static void add_int(struct oct_text *t, enum lp_elem e, int64_t v) {
     else oct_text_addf(t, "%" PRId64 "%s", v, e == LP_U32 ? "u" : "");
 }
 
-/* ---- expressions -------------------------------------------------------------------------------------------------------------- */
+/* ---- expressions --------------------------------------------------------------------------------------------------------------
+ */
 
 static void read_register(struct expr *x, int32_t reg) {
     for (int i = 0; i < x->nreads; i++)
@@ -235,7 +238,8 @@ static struct expr spell(struct emitter *e, const struct lp_stmt *s) {
             p += 4;
         } else if (*p == '@') {
             size_t len = strspn(p + 1, "abcdefghijklmnopqrstuvwxyz_0123456789");
-            const char *name = p[len + 1] == '$' ? oct_sprintf(e->a, "%.*s%d", (int)len, p + 1, from == LP_I64 ? 64 : 32) : oct_strndup(e->a, p + 1, len);
+            const char *name = p[len + 1] == '$' ? oct_sprintf(e->a, "%.*s%d", (int)len, p + 1, from == LP_I64 ? 64 : 32)
+                                                 : oct_strndup(e->a, p + 1, len);
             use_helper(e, &t, name, strlen(name));
             p += len + (p[len + 1] == '$' ? 3 : 1);
         } else if (*p == '}') {
@@ -289,8 +293,9 @@ static struct expr element(struct emitter *e, const struct lp_stmt *s) {
     if (s->addr.index.type.lanes) {
         struct expr index = operand(e, s->addr.index);
         absorb(&x, &index);
+        bool alone = t.len == start && !s->addr.base;
         if (t.len > start) oct_text_add(&t, " + ");
-        add_operand(&t, &index, PRODUCT);
+        add_operand(&t, &index, alone ? LOOSE : PRODUCT);
     }
     if (t.len == start) oct_text_addf(&t, "%" PRId64, s->addr.base);
     else if (s->addr.base) oct_text_addf(&t, " %c %" PRId64, s->addr.base < 0 ? '-' : '+', (int64_t)llabs(s->addr.base));
@@ -299,7 +304,8 @@ static struct expr element(struct emitter *e, const struct lp_stmt *s) {
     return x;
 }
 
-/* ---- statements --------------------------------------------------------------------------------------------------------------- */
+/* ---- statements ---------------------------------------------------------------------------------------------------------------
+ */
 
 static void indent(struct emitter *e) {
     for (int i = 0; i <= e->depth; i++) oct_text_add(e->out, "    ");
@@ -329,7 +335,8 @@ static void flush(struct emitter *e, int32_t reg, bool memory) {
 
 static int mentions(const char *text, char operand_letter) {
     int n = 0;
-    for (; *text; text++) n += text[0] == '$' && (text[1] == operand_letter || ((text[1] == 'w' || text[1] == 'u') && text[2] == operand_letter));
+    for (; *text; text++)
+        n += text[0] == '$' && (text[1] == operand_letter || ((text[1] == 'w' || text[1] == 'u') && text[2] == operand_letter));
     return n;
 }
 
@@ -345,7 +352,8 @@ static void print_statement(struct emitter *e, const struct lp_stmt *s) {
         oct_text_add(e->out, " */\n");
         return;
     }
-    if (s->mask.type.lanes || (s->kind == LP_STMT_STORE && s->arg[0].type.lanes > 1)) refuse(e, "vector access without spelling", "access");
+    if (s->mask.type.lanes || (s->kind == LP_STMT_STORE && s->arg[0].type.lanes > 1))
+        refuse(e, "vector access without spelling", "access");
     if (s->kind == LP_STMT_STORE) {
         struct expr v = operand(e, s->arg[0]), at = element(e, s);
         flush(e, -1, true);
@@ -361,7 +369,8 @@ static void print_statement(struct emitter *e, const struct lp_stmt *s) {
     } else {
         const char *template = lp_row_info(s->row)->c[LP_ISA_C99];
         for (int i = 0; i < s->nargs; i++)
-            if (!lp_is_imm(s->arg[i]) && e->pending[s->arg[i].reg].text && template && (template[0] == '%' || mentions(template, (char)('a' + i)) > 1))
+            if (!lp_is_imm(s->arg[i]) && e->pending[s->arg[i].reg].text && template &&
+                (template[0] == '%' || mentions(template, (char)('a' + i)) > 1))
                 flush_one(e, s->arg[i].reg);
         x = spell(e, s);
     }
@@ -376,7 +385,8 @@ static void print_statement(struct emitter *e, const struct lp_stmt *s) {
     assign(e, s->dst, s, x.text);
 }
 
-/* ---- what is live, and where registers are declared ------------------------------------------------------------------------------ */
+/* ---- what is live, and where registers are declared
+ * ------------------------------------------------------------------------------ */
 
 static void mark(struct emitter *e, struct lp_val v, bool *changed) {
     if (lp_is_imm(v) || !v.type.lanes || e->live[v.reg]) return;
@@ -466,13 +476,15 @@ static int32_t find_heads(struct emitter *e, int32_t *at_head) {
     return n;
 }
 
-/* ---- functions ---------------------------------------------------------------------------------------------------------------- */
+/* ---- functions ----------------------------------------------------------------------------------------------------------------
+ */
 
 static void print_parameters(struct emitter *e) {
     const struct lp_kernel *k = e->k;
     for (int32_t i = 0; i < k->nbufs; i++) {
         bool constant = k->buf[i].kind == LP_BUF_IN || k->buf[i].kind == LP_BUF_CONST;
-        oct_text_addf(e->out, "%s%s%s *restrict %s", i ? ", " : "", constant ? "const " : "", c_types[k->buf[i].elem], e->n.buf[i]);
+        oct_text_addf(e->out, "%s%s%s *restrict %s", i ? ", " : "", constant ? "const " : "", c_types[k->buf[i].elem],
+                      e->n.buf[i]);
     }
     if (k->has_range) oct_text_addf(e->out, "%sint32_t lo, int32_t hi", k->nbufs ? ", " : "");
     else if (!k->nbufs) oct_text_add(e->out, "void");
@@ -490,10 +502,18 @@ static void print_unused(struct emitter *e) {
 
 void lp_emit_c(struct oct_text *out, const struct lp_kernel *k, const char *name, uint64_t *used_helpers) {
     struct oct_arena *a = oct_arena_new(k->cx);
-    struct emitter e = {.k = k, .a = a, .out = out, .n = lp_name_all(k, a), .helpers = used_helpers,
-                        .live = OCT_NEW_N(a, bool, k->nregs), .ndefs = OCT_NEW_N(a, int32_t, k->nregs), .nuses = OCT_NEW_N(a, int32_t, k->nregs),
-                        .home = OCT_NEW_N(a, const struct lp_stmt *, k->nregs), .first = OCT_NEW_N(a, const struct lp_stmt *, k->nregs),
-                        .parent = OCT_NEW_N(a, const struct lp_stmt *, k->nvars), .pending = OCT_NEW_N(a, struct expr, k->nregs),
+    struct emitter e = {.k = k,
+                        .a = a,
+                        .out = out,
+                        .n = lp_name_all(k, a),
+                        .helpers = used_helpers,
+                        .live = OCT_NEW_N(a, bool, k->nregs),
+                        .ndefs = OCT_NEW_N(a, int32_t, k->nregs),
+                        .nuses = OCT_NEW_N(a, int32_t, k->nregs),
+                        .home = OCT_NEW_N(a, const struct lp_stmt *, k->nregs),
+                        .first = OCT_NEW_N(a, const struct lp_stmt *, k->nregs),
+                        .parent = OCT_NEW_N(a, const struct lp_stmt *, k->nvars),
+                        .pending = OCT_NEW_N(a, struct expr, k->nregs),
                         .order = OCT_NEW_N(a, int32_t, k->nregs)};
     find_live(&e);
     find_homes(&e);

@@ -9,14 +9,14 @@ struct machine;
 struct step {
     const struct lp_stmt *s;
     void (*run)(struct machine *m, const struct step *st); /* OP */
-    uint32_t dst, arg[LP_MAX_ARGS];  /* offsets in the frame */
-    int lanes;                       /* of the destination, or of what is stored */
-    enum lp_elem elem;               /* of operand 0 */
+    uint32_t dst, arg[LP_MAX_ARGS];                        /* offsets in the frame */
+    int lanes;                                             /* of the destination, or of what is stored */
+    enum lp_elem elem;                                     /* of operand 0 */
     int64_t imm;
-    uint32_t jump;                   /* loops: the step after the end; ends: the first step of the body */
-    uint32_t index;                  /* of an access: frame offset of the index register, 0: none */
-    uint32_t mask;                   /* 0: none */
-    size_t size;                     /* bytes of one element */
+    uint32_t jump;  /* loops: the step after the end; ends: the first step of the body */
+    uint32_t index; /* of an access: frame offset of the index register, 0: none */
+    uint32_t mask;  /* 0: none */
+    size_t size;    /* bytes of one element */
     enum { STEP_OP, STEP_LOAD, STEP_STORE, STEP_LOOP, STEP_END, STEP_NONE } kind;
 };
 struct machine {
@@ -31,61 +31,62 @@ OCT_NORETURN static void trap(const struct machine *m, const struct step *st, co
                  st->s->kind == LP_STMT_OP ? lp_row_info(st->s->row)->name : m->k->buf[st->s->buf].name, what);
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- rows
+ * ------------------------------------------------------------------------------------------------------------------------- */
 
-#define W(x)            ((uint64_t)(x))
-#define DST(T)          ((T *)(void *)(m->frame + st->dst))
-#define ARG(T, n)       ((const T *)(const void *)(m->frame + st->arg[n]))
-#define EV(name)        static void ev_##name(struct machine *m, const struct step *st)
-#define LANES           for (int l = 0; l < st->lanes; l++)
+#define W(x)      ((uint64_t)(x))
+#define DST(T)    ((T *)(void *)(m->frame + st->dst))
+#define ARG(T, n) ((const T *)(const void *)(m->frame + st->arg[n]))
+#define EV(name)  static void ev_##name(struct machine *m, const struct step *st)
+#define LANES     for (int l = 0; l < st->lanes; l++)
 /* Instances of a row's expression for one element type; operands that a row lacks read the frame's first bytes, unused. */
-#define INSTANCE(name, e, T, UT, expr)                                                       \
-    EV(name##_##e) {                                                                         \
-        typedef UT U;                                                                        \
-        T *d = DST(T);                                                                       \
-        const T *x = ARG(T, 0), *y = ARG(T, 1);                                              \
-        const int64_t i = st->imm;                                                           \
-        (void)i;                                                                             \
-        LANES {                                                                              \
-            const T a = x[l], b = y[l];                                                      \
-            (void)a, (void)b, (void)sizeof(U);                                               \
-            d[l] = (T)(expr);                                                                \
-        }                                                                                    \
+#define INSTANCE(name, e, T, UT, expr)                                                                                           \
+    EV(name##_##e) {                                                                                                             \
+        typedef UT U;                                                                                                            \
+        T *d = DST(T);                                                                                                           \
+        const T *x = ARG(T, 0), *y = ARG(T, 1);                                                                                  \
+        const int64_t i = st->imm;                                                                                               \
+        (void)i;                                                                                                                 \
+        LANES {                                                                                                                  \
+            const T a = x[l], b = y[l];                                                                                          \
+            (void)a, (void)b, (void)sizeof(U);                                                                                   \
+            d[l] = (T)(expr);                                                                                                    \
+        }                                                                                                                        \
     }
-#define ON_SIGNED(X, name, expr)                                                             \
-    X(name, I8, int8_t, uint8_t, expr) X(name, I16, int16_t, uint16_t, expr)                 \
-    X(name, I32, int32_t, uint32_t, expr) X(name, I64, int64_t, uint64_t, expr)
-#define ON_INTS(X, name, expr)                                                               \
-    ON_SIGNED(X, name, expr)                                                                 \
+#define ON_SIGNED(X, name, expr)                                                                                                 \
+    X(name, I8, int8_t, uint8_t, expr)                                                                                           \
+    X(name, I16, int16_t, uint16_t, expr) X(name, I32, int32_t, uint32_t, expr) X(name, I64, int64_t, uint64_t, expr)
+#define ON_INTS(X, name, expr)                                                                                                   \
+    ON_SIGNED(X, name, expr)                                                                                                     \
     X(name, U8, uint8_t, uint8_t, expr) X(name, U16, uint16_t, uint16_t, expr) X(name, U32, uint32_t, uint32_t, expr)
 #define ON_FLOATS(X, name, expr) X(name, F32, float, float, expr) X(name, F64, double, double, expr)
 
-#define COMPARE(name, e, T, UT, expr)                                                        \
-    EV(name##_##e) {                                                                         \
-        uint8_t *d = DST(uint8_t);                                                           \
-        const T *x = ARG(T, 0), *y = ARG(T, 1);                                              \
-        LANES {                                                                              \
-            const T a = x[l], b = y[l];                                                      \
-            d[l] = expr;                                                                     \
-        }                                                                                    \
+#define COMPARE(name, e, T, UT, expr)                                                                                            \
+    EV(name##_##e) {                                                                                                             \
+        uint8_t *d = DST(uint8_t);                                                                                               \
+        const T *x = ARG(T, 0), *y = ARG(T, 1);                                                                                  \
+        LANES {                                                                                                                  \
+            const T a = x[l], b = y[l];                                                                                          \
+            d[l] = expr;                                                                                                         \
+        }                                                                                                                        \
     }
-#define CHECKED(name, e, T, UT, what)                                                        \
-    EV(name##_##e) {                                                                         \
-        T *d = DST(T);                                                                       \
-        const T *x = ARG(T, 0), *y = ARG(T, 1);                                              \
-        LANES if (__builtin_##what##_overflow(x[l], y[l], &d[l])) trap(m, st, "wraps");      \
+#define CHECKED(name, e, T, UT, what)                                                                                            \
+    EV(name##_##e) {                                                                                                             \
+        T *d = DST(T);                                                                                                           \
+        const T *x = ARG(T, 0), *y = ARG(T, 1);                                                                                  \
+        LANES if (__builtin_##what##_overflow(x[l], y[l], &d[l])) trap(m, st, "wraps");                                          \
     }
-#define DISTANCE(name, e, T, UT, expr)                                                       \
-    EV(name##_##e) {                                                                         \
-        typedef UT U;                                                                        \
-        T *d = DST(T);                                                                       \
-        const T *x = ARG(T, 0), *y = ARG(T, 1);                                              \
-        LANES {                                                                              \
-            const T a = x[l], b = y[l];                                                      \
-            if ((uint64_t)b >= 8 * sizeof(T)) trap(m, st, "shift distance");                 \
-            (void)sizeof(U);                                                                 \
-            d[l] = (T)(expr);                                                                \
-        }                                                                                    \
+#define DISTANCE(name, e, T, UT, expr)                                                                                           \
+    EV(name##_##e) {                                                                                                             \
+        typedef UT U;                                                                                                            \
+        T *d = DST(T);                                                                                                           \
+        const T *x = ARG(T, 0), *y = ARG(T, 1);                                                                                  \
+        LANES {                                                                                                                  \
+            const T a = x[l], b = y[l];                                                                                          \
+            if ((uint64_t)b >= 8 * sizeof(T)) trap(m, st, "shift distance");                                                     \
+            (void)sizeof(U);                                                                                                     \
+            d[l] = (T)(expr);                                                                                                    \
+        }                                                                                                                        \
     }
 #define DEF_MAP_I(name, expr)   ON_INTS(INSTANCE, name, expr)
 #define DEF_MAP_S(name, expr)   ON_SIGNED(INSTANCE, name, expr)
@@ -111,7 +112,8 @@ typedef void ev_fn(struct machine *m, const struct step *st);
 #define TAB_NW(name)                ON_INTS(ENTRY, name, )
 #define TAB_SHIFT(name)             ON_INTS(ENTRY, name, )
 #define TAB_SHIFT_S(name)           ON_SIGNED(ENTRY, name, )
-#define TAB_HOOK(name)              ev_##name, ev_##name, ev_##name, ev_##name, ev_##name, ev_##name, ev_##name, ev_##name, ev_##name, ev_##name
+#define TAB_HOOK(name)                                                                                                           \
+    ev_##name, ev_##name, ev_##name, ev_##name, ev_##name, ev_##name, ev_##name, ev_##name, ev_##name, ev_##name
 static ev_fn *const row_fn[LP_ROW_COUNT][LP_ELEM_COUNT] = {
 #define ROW(name, sig, classes, kind, ...) [LP_OP_##name] = {TAB_##kind(name)},
 #include "loops.def"
@@ -126,7 +128,8 @@ EV(prefetch) { (void)m, (void)st; }
 EV(splat) { LANES memcpy(m->frame + st->dst + (size_t)l * elem_size(st), m->frame + st->arg[0], elem_size(st)); }
 EV(repeat) {
     size_t n = st->s->arg[0].type.lanes * elem_size(st);
-    for (size_t at = 0; at < (size_t)st->lanes * elem_size(st); at += n) memcpy(m->frame + st->dst + at, m->frame + st->arg[0], n);
+    for (size_t at = 0; at < (size_t)st->lanes * elem_size(st); at += n)
+        memcpy(m->frame + st->dst + at, m->frame + st->arg[0], n);
 }
 EV(shuffle) {
     unsigned char to[64 * 8];
@@ -160,7 +163,9 @@ static void put(unsigned char *p, enum lp_elem e, int l, int64_t v) { /* modulo 
     size_t n = lp_elem_size(e);
     memcpy(p + (size_t)l * n, &v, n);
 }
-static enum lp_elem dst_elem(const struct machine *m, const struct step *st) { return (enum lp_elem)m->k->reg[st->s->dst].type.elem; }
+static enum lp_elem dst_elem(const struct machine *m, const struct step *st) {
+    return (enum lp_elem)m->k->reg[st->s->dst].type.elem;
+}
 
 EV(cvt) { LANES put(m->frame + st->dst, dst_elem(m, st), l, get(m->frame + st->arg[0], st->elem, l)); }
 EV(sat) {
@@ -251,7 +256,8 @@ EV(sxtb16) {
     memcpy(m->frame + st->dst, to, (size_t)st->lanes * 2);
 }
 
-/* ---- from statements to steps ----------------------------------------------------------------------------------------------------- */
+/* ---- from statements to steps
+ * ----------------------------------------------------------------------------------------------------- */
 
 struct builder {
     const struct lp_kernel *k;
@@ -260,7 +266,7 @@ struct builder {
     struct {
         uint32_t at;
         struct lp_val v;
-    } *imm;
+    } * imm;
     size_t nimms;
 };
 
@@ -316,7 +322,8 @@ static struct step *compile(const struct lp_kernel *k, struct oct_arena *a, stru
 
     struct builder b = {.k = k, .reg = OCT_NEW_N(a, uint32_t, k->nregs), .imm = oct_alloc_n(a, nimms, sizeof *b.imm)};
     reserve(&b, 64 * 8); /* offset 0 means none, and is what absent operands read */
-    for (int32_t r = 0; r < k->nregs; r++) b.reg[r] = reserve(&b, k->reg[r].type.lanes * lp_elem_size((enum lp_elem)k->reg[r].type.elem));
+    for (int32_t r = 0; r < k->nregs; r++)
+        b.reg[r] = reserve(&b, k->reg[r].type.lanes * lp_elem_size((enum lp_elem)k->reg[r].type.elem));
     struct step *steps = OCT_NEW_N(a, struct step, n);
     uint32_t at = 0, open[24];
     lp_walk_start(&w, k);
@@ -337,7 +344,8 @@ static struct step *compile(const struct lp_kernel *k, struct oct_arena *a, stru
     return steps;
 }
 
-/* ---- running -------------------------------------------------------------------------------------------------------------------- */
+/* ---- running
+ * -------------------------------------------------------------------------------------------------------------------- */
 
 static int64_t address(const struct machine *m, const struct step *st) {
     const struct lp_addr *ad = &st->s->addr;
@@ -401,7 +409,8 @@ void lp_eval_count(const struct lp_kernel *k, void *const *mem, int64_t lo, int6
         case STEP_LOOP: {
             int32_t v = st->s->var;
             bool range = st->s->kind == LP_STMT_RANGE;
-            if (range && (lo < 0 || hi > st->s->trip)) oct_internal(k->cx, (struct oct_span){0, 0, 0}, "loops: range outside its trip");
+            if (range && (lo < 0 || hi > st->s->trip))
+                oct_internal(k->cx, (struct oct_span){0, 0, 0}, "loops: range outside its trip");
             m.var[v] = range ? lo : 0;
             m.end[v] = range ? hi : st->s->trip;
             if (m.var[v] >= m.end[v]) at = st->jump;

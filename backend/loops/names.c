@@ -4,15 +4,16 @@
 #include "rows.h"
 
 static const char *const taken[] = {
-    "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float", "for", "goto", "if",
-    "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union",
-    "unsigned", "void", "volatile", "while", "asm", "typeof", "bool", "true", "false", "lo", "hi",
+    "auto",   "break",  "case",   "char",   "const",  "continue", "default", "do",    "double",   "else",     "enum",
+    "extern", "float",  "for",    "goto",   "if",     "inline",   "int",     "long",  "register", "restrict", "return",
+    "short",  "signed", "sizeof", "static", "struct", "switch",   "typedef", "union", "unsigned", "void",     "volatile",
+    "while",  "asm",    "typeof", "bool",   "true",   "false",    "lo",      "hi",
 };
 
 /* A name in use; loop variables come and go, and a name whose loop is closed may serve another loop. */
 struct entry {
     const char *name;
-    int32_t next;   /* suffix to try next for this base */
+    int32_t next; /* suffix to try next for this base */
     bool variable;
     bool open;
 };
@@ -52,7 +53,8 @@ static const char *claim(struct table *t, const char *base, bool variable) {
 }
 
 struct lp_names lp_name_all(const struct lp_kernel *k, struct oct_arena *a) {
-    struct lp_names n = {OCT_NEW_N(a, const char *, k->nregs), OCT_NEW_N(a, const char *, k->nvars), OCT_NEW_N(a, const char *, k->nbufs)};
+    struct lp_names n = {OCT_NEW_N(a, const char *, k->nregs), OCT_NEW_N(a, const char *, k->nvars),
+                         OCT_NEW_N(a, const char *, k->nbufs)};
     size_t ntaken = sizeof taken / sizeof *taken, size = 64;
     while (size < 4 * (ntaken + (size_t)k->nregs + (size_t)k->nvars + (size_t)k->nbufs)) size *= 2;
     struct table t = {a, OCT_NEW_N(a, struct entry, size), size - 1};

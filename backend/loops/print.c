@@ -4,8 +4,10 @@
 
 #include "rows.h"
 
-static const char *const kinds[] = {[LP_BUF_IN] = "in", [LP_BUF_OUT] = "out", [LP_BUF_INOUT] = "inout", [LP_BUF_CONST] = "const", [LP_BUF_SCRATCH] = "scratch"};
-static const char *const tails[] = {[LP_TAIL_NONE] = "", [LP_TAIL_OVERREAD] = " overread", [LP_TAIL_MASK] = " mask", [LP_TAIL_OVERLAP] = " overlap"};
+static const char *const kinds[] = {
+    [LP_BUF_IN] = "in", [LP_BUF_OUT] = "out", [LP_BUF_INOUT] = "inout", [LP_BUF_CONST] = "const", [LP_BUF_SCRATCH] = "scratch"};
+static const char *const tails[] = {
+    [LP_TAIL_NONE] = "", [LP_TAIL_OVERREAD] = " overread", [LP_TAIL_MASK] = " mask", [LP_TAIL_OVERLAP] = " overlap"};
 
 static void print_type(struct oct_text *out, struct lp_type t) {
     oct_text_add(out, lp_elem_name((enum lp_elem)t.elem));
@@ -21,10 +23,12 @@ static void print_value(struct oct_text *out, const struct lp_names *n, struct l
 
 static void print_access(struct oct_text *out, const struct lp_names *n, const struct lp_stmt *s) {
     oct_text_addf(out, "%s[", n->buf[s->buf]);
-    for (int i = 0; i < s->addr.nterms; i++) oct_text_addf(out, "%lld*%s + ", (long long)s->addr.term[i].coef, n->var[s->addr.term[i].var]);
+    for (int i = 0; i < s->addr.nterms; i++)
+        oct_text_addf(out, "%lld*%s + ", (long long)s->addr.term[i].coef, n->var[s->addr.term[i].var]);
     oct_text_addf(out, "%lld", (long long)s->addr.base);
     if (s->addr.index.type.lanes)
-        oct_text_addf(out, " + %s in %lld..%lld", n->reg[s->addr.index.reg], (long long)s->addr.index_min, (long long)s->addr.index_max);
+        oct_text_addf(out, " + %s in %lld..%lld", n->reg[s->addr.index.reg], (long long)s->addr.index_min,
+                      (long long)s->addr.index_max);
     oct_text_add(out, "]");
     if (s->mask.type.lanes) {
         oct_text_add(out, " mask ");
@@ -49,7 +53,8 @@ static void print_statement(struct oct_text *out, const struct lp_kernel *k, con
     const char *signature = s->kind == LP_STMT_OP ? lp_row_info(s->row)->signature : "";
     for (; *signature; signature++)
         if (*signature == '#') oct_text_addf(out, ", %lld", (long long)s->imm);
-    for (int i = 0; s->shuffle && i < k->reg[s->dst].type.lanes; i++) oct_text_addf(out, "%s%d", i ? " " : ", lanes ", s->shuffle[i]);
+    for (int i = 0; s->shuffle && i < k->reg[s->dst].type.lanes; i++)
+        oct_text_addf(out, "%s%d", i ? " " : ", lanes ", s->shuffle[i]);
     oct_text_add(out, "\n");
 }
 
@@ -58,7 +63,8 @@ void lp_print(struct oct_text *out, const struct lp_kernel *k) {
     struct lp_names n = lp_name_all(k, a);
     for (int32_t i = 0; i < k->nbufs; i++) {
         const struct lp_buf *b = &k->buf[i];
-        oct_text_addf(out, "%s %s : %s[%lld] align %d%s", kinds[b->kind], n.buf[i], lp_elem_name(b->elem), (long long)b->size, b->align, tails[b->tail]);
+        oct_text_addf(out, "%s %s : %s[%lld] align %d%s", kinds[b->kind], n.buf[i], lp_elem_name(b->elem), (long long)b->size,
+                      b->align, tails[b->tail]);
         if (b->overread) oct_text_addf(out, " %lld", (long long)b->overread);
         oct_text_add(out, "\n");
     }
@@ -68,7 +74,8 @@ void lp_print(struct oct_text *out, const struct lp_kernel *k) {
         bool loop = lp_is_loop(s);
         if (loop && w.leaving) continue;
         for (int i = loop ? 1 : 0; i < w.depth; i++) oct_text_add(out, "  ");
-        if (loop) oct_text_addf(out, "%s %s < %lld\n", s->kind == LP_STMT_FOR ? "for" : "range", n.var[s->var], (long long)s->trip);
+        if (loop)
+            oct_text_addf(out, "%s %s < %lld\n", s->kind == LP_STMT_FOR ? "for" : "range", n.var[s->var], (long long)s->trip);
         else print_statement(out, k, &n, s);
     }
     oct_arena_free(a);

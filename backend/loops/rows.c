@@ -20,9 +20,15 @@ static const struct {
     int bits;
     int64_t min, max;
 } elems[LP_ELEM_COUNT] = {
-    [LP_I8] = {"i8", 8, INT8_MIN, INT8_MAX},     [LP_U8] = {"u8", 8, 0, UINT8_MAX},        [LP_I16] = {"i16", 16, INT16_MIN, INT16_MAX},
-    [LP_U16] = {"u16", 16, 0, UINT16_MAX},       [LP_I32] = {"i32", 32, INT32_MIN, INT32_MAX}, [LP_U32] = {"u32", 32, 0, UINT32_MAX},
-    [LP_I64] = {"i64", 64, INT64_MIN, INT64_MAX}, [LP_F32] = {"f32", 32, 0, 0},             [LP_F64] = {"f64", 64, 0, 0},
+    [LP_I8] = {"i8", 8, INT8_MIN, INT8_MAX},
+    [LP_U8] = {"u8", 8, 0, UINT8_MAX},
+    [LP_I16] = {"i16", 16, INT16_MIN, INT16_MAX},
+    [LP_U16] = {"u16", 16, 0, UINT16_MAX},
+    [LP_I32] = {"i32", 32, INT32_MIN, INT32_MAX},
+    [LP_U32] = {"u32", 32, 0, UINT32_MAX},
+    [LP_I64] = {"i64", 64, INT64_MIN, INT64_MAX},
+    [LP_F32] = {"f32", 32, 0, 0},
+    [LP_F64] = {"f64", 64, 0, 0},
     [LP_MASK] = {"mask", 8, 0, 1},
 };
 const char *lp_elem_name(enum lp_elem e) { return elems[e].name; }
@@ -33,10 +39,10 @@ int64_t lp_elem_max(enum lp_elem e) { return elems[e].max; }
 
 /* One place of a signature. */
 struct atom {
-    char kind;  /* T U V S M, E: fixed element type */
-    int elem;   /* E */
-    int times;  /* lanes = times * N ... */
-    int exact;  /* ... or exactly this many, when not 0 */
+    char kind; /* T U V S M, E: fixed element type */
+    int elem;  /* E */
+    int times; /* lanes = times * N ... */
+    int exact; /* ... or exactly this many, when not 0 */
 };
 struct signature {
     bool has_result;
@@ -68,8 +74,10 @@ static struct signature parse(const char *p) {
     p = parse_atom(p, &s.result);
     while (*p) { /* '=' or ',' */
         p++;
-        if (*p == '#') { s.imm = p[1]; p += 2; }
-        else p = parse_atom(p, &s.arg[s.nargs++]);
+        if (*p == '#') {
+            s.imm = p[1];
+            p += 2;
+        } else p = parse_atom(p, &s.arg[s.nargs++]);
     }
     return s;
 }
@@ -109,8 +117,8 @@ static bool fits(const struct binding *b, const struct atom *a, struct lp_type t
     }
 }
 
-static bool operands(const struct lp_row_info *r, const struct signature *s, int nargs, const struct lp_val *arg, struct binding *b,
-                     const char **why) {
+static bool operands(const struct lp_row_info *r, const struct signature *s, int nargs, const struct lp_val *arg,
+                     struct binding *b, const char **why) {
     *b = (struct binding){-1, 0};
     *why = "number of operands";
     if (nargs != s->nargs) return false;
@@ -121,7 +129,8 @@ static bool operands(const struct lp_row_info *r, const struct signature *s, int
     return b->elem < 0 || !r->classes || lp_is((enum lp_elem)b->elem, r->classes);
 }
 
-bool lp_row_result(enum lp_row row, struct lp_type wanted, int nargs, const struct lp_val *arg, struct lp_type *out, const char **why) {
+bool lp_row_result(enum lp_row row, struct lp_type wanted, int nargs, const struct lp_val *arg, struct lp_type *out,
+                   const char **why) {
     struct signature s = parse(rows[row].signature);
     struct binding b;
     if (!operands(&rows[row], &s, nargs, arg, &b, why)) return false;
@@ -162,7 +171,8 @@ bool lp_row_check(const struct lp_stmt *st, struct lp_type dst, const char **why
     return true;
 }
 
-/* ---- the walk ------------------------------------------------------------------------------------------------------------------- */
+/* ---- the walk
+ * ------------------------------------------------------------------------------------------------------------------- */
 
 void lp_walk_start(struct lp_walk *w, const struct lp_kernel *k) { *w = (struct lp_walk){.at = k->body}; }
 
@@ -170,8 +180,10 @@ const struct lp_stmt *lp_walk_next(struct lp_walk *w) {
     if (w->at) {
         const struct lp_stmt *s = w->at;
         w->leaving = false;
-        if (lp_is_loop(s)) { w->open[w->depth++] = s; w->at = s->body; }
-        else w->at = s->next;
+        if (lp_is_loop(s)) {
+            w->open[w->depth++] = s;
+            w->at = s->body;
+        } else w->at = s->next;
         return s;
     }
     if (!w->depth) return NULL;

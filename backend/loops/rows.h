@@ -14,8 +14,8 @@
 
 struct lp_row_info {
     const char *name, *signature, *doc;
-    unsigned classes;               /* element types that T may be; 0: the signature fixes all */
-    const char *c[LP_ISA_COUNT];    /* spelling in C, NULL: none */
+    unsigned classes;            /* element types that T may be; 0: the signature fixes all */
+    const char *c[LP_ISA_COUNT]; /* spelling in C, NULL: none */
     const char *llvm;
 };
 const struct lp_row_info *lp_row_info(enum lp_row row);
@@ -27,7 +27,8 @@ int64_t lp_elem_max(enum lp_elem e);
 int lp_elem_bits(enum lp_elem e);
 
 /* The result type that the operands imply; `wanted` (lanes 0: nothing) decides what they leave open. *why: what is wrong. */
-bool lp_row_result(enum lp_row row, struct lp_type wanted, int nargs, const struct lp_val *arg, struct lp_type *out, const char **why);
+bool lp_row_result(enum lp_row row, struct lp_type wanted, int nargs, const struct lp_val *arg, struct lp_type *out,
+                   const char **why);
 /* Does the statement, an OP, keep to its row's signature with a destination of this type? */
 bool lp_row_check(const struct lp_stmt *s, struct lp_type dst, const char **why);
 
@@ -37,7 +38,8 @@ struct lp_names {
 };
 struct lp_names lp_name_all(const struct lp_kernel *k, struct oct_arena *a);
 
-/* Walks statements in text order without recursion: enter is called on FOR and RANGE before their body, leave after it, visit on the rest. */
+/* Walks statements in text order without recursion: enter is called on FOR and RANGE before their body, leave after it, visit on
+ * the rest. */
 struct lp_walk {
     const struct lp_stmt *open[24];
     int depth;

@@ -10,21 +10,25 @@ struct span64 {
 struct state {
     const struct lp_kernel *k;
     const char **why;
-    bool *set;              /* register: assigned on every way to here */
+    bool *set; /* register: assigned on every way to here */
     bool *set_before_range;
-    int32_t *ndefs;         /* register: statements that assign it */
-    struct span64 *values;  /* register: what it may hold; exact work only for registers with one definition */
-    int64_t *trip;          /* loop variable: its trip count while its loop is open, else 0 */
+    int32_t *ndefs;        /* register: statements that assign it */
+    struct span64 *values; /* register: what it may hold; exact work only for registers with one definition */
+    int64_t *trip;         /* loop variable: its trip count while its loop is open, else 0 */
     bool in_range, seen_range;
 };
 
 static bool refuse(struct state *st, const struct lp_stmt *s, const char *what) {
-    const char *at = s->kind == LP_STMT_OP ? lp_row_info(s->row)->name : s->buf >= 0 ? st->k->buf[s->buf].name : s->name ? s->name : "kernel";
+    const char *at = s->kind == LP_STMT_OP ? lp_row_info(s->row)->name
+                     : s->buf >= 0         ? st->k->buf[s->buf].name
+                     : s->name             ? s->name
+                                           : "kernel";
     *st->why = oct_sprintf(st->k->arena, "%s: %s", at, what);
     return false;
 }
 
-/* ---- intervals -------------------------------------------------------------------------------------------------------------------- */
+/* ---- intervals
+ * -------------------------------------------------------------------------------------------------------------------- */
 
 static struct span64 whole(enum lp_elem e) { return (struct span64){lp_elem_min(e), lp_elem_max(e)}; }
 static struct span64 span_of(const struct state *st, struct lp_val v) {
@@ -35,7 +39,8 @@ static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* What an integer row can result in; the whole type where nothing better is known. */
 static struct span64 transfer(const struct state *st, const struct lp_stmt *s, enum lp_elem e) {
-    struct span64 all = whole(e), a = s->nargs > 0 ? span_of(st, s->arg[0]) : all, b = s->nargs > 1 ? span_of(st, s->arg[1]) : all, r = all;
+    struct span64 all = whole(e), a = s->nargs > 0 ? span_of(st, s->arg[0]) : all,
+                  b = s->nargs > 1 ? span_of(st, s->arg[1]) : all, r = all;
     if (s->nargs && !lp_is((enum lp_elem)s->arg[0].type.elem, LP_INTS)) return all;
     switch (s->row) {
     case LP_OP_mov:
@@ -57,7 +62,8 @@ static struct span64 transfer(const struct state *st, const struct lp_stmt *s, e
     case LP_OP_shr:
     case LP_OP_sar:
         if (s->row == LP_OP_shr && a.lo < 0) return all; /* a sign would be shifted in as bits */
-        r = (struct span64){a.lo >> s->imm, a.hi >> s->imm}; break;
+        r = (struct span64){a.lo >> s->imm, a.hi >> s->imm};
+        break;
     case LP_OP_min: r = (struct span64){least(a.lo, b.lo), least(a.hi, b.hi)}; break;
     case LP_OP_max: r = (struct span64){most(a.lo, b.lo), most(a.hi, b.hi)}; break;
     case LP_OP_sat: return (struct span64){most(all.lo, least(a.lo, all.hi)), least(all.hi, most(a.hi, all.lo))};
@@ -75,13 +81,15 @@ static bool address_span(struct state *st, const struct lp_stmt *s, struct span6
         int64_t far, var = ad->term[i].var, coef = ad->term[i].coef;
         if (var < 0 || var >= st->k->nvars || !st->trip[var]) return refuse(st, s, "address uses a loop that is not open");
         if (__builtin_mul_overflow(coef, st->trip[var] - 1, &far)) return refuse(st, s, "address overflows");
-        if (__builtin_add_overflow(out->lo, far < 0 ? far : 0, &out->lo) || __builtin_add_overflow(out->hi, far > 0 ? far : 0, &out->hi))
+        if (__builtin_add_overflow(out->lo, far < 0 ? far : 0, &out->lo) ||
+            __builtin_add_overflow(out->hi, far > 0 ? far : 0, &out->hi))
             return refuse(st, s, "address overflows");
         if (out->lo < INT32_MIN || out->hi > INT32_MAX) return refuse(st, s, "partial sum of an address leaves 32 bits");
     }
     if (ad->index.type.lanes) {
         struct lp_val ix = ad->index;
-        if (ix.reg < 0 || ix.reg >= st->k->nregs || !lp_type_equal(st->k->reg[ix.reg].type, lp_scalar(LP_I32))) return refuse(st, s, "index type");
+        if (ix.reg < 0 || ix.reg >= st->k->nregs || !lp_type_equal(st->k->reg[ix.reg].type, lp_scalar(LP_I32)))
+            return refuse(st, s, "index type");
         if (!st->set[ix.reg]) return refuse(st, s, "index register read before it is set");
         if (st->values[ix.reg].lo < ad->index_min || st->values[ix.reg].hi > ad->index_max)
             return refuse(st, s, "index register not proved within its bounds");
@@ -91,7 +99,8 @@ static bool address_span(struct state *st, const struct lp_stmt *s, struct span6
     return true;
 }
 
-/* ---- statements ------------------------------------------------------------------------------------------------------------------- */
+/* ---- statements
+ * ------------------------------------------------------------------------------------------------------------------- */
 
 static bool readable(struct state *st, const struct lp_stmt *s, struct lp_val v) {
     if (v.type.elem >= LP_ELEM_COUNT || v.type.lanes < 1 || v.type.lanes > 64) return refuse(st, s, "operand type");
@@ -100,7 +109,8 @@ static bool readable(struct state *st, const struct lp_stmt *s, struct lp_val v)
                     (v.imm.i >= lp_elem_min((enum lp_elem)v.type.elem) && v.imm.i <= lp_elem_max((enum lp_elem)v.type.elem));
         return fits || refuse(st, s, "immediate does not fit its type");
     }
-    if (v.reg >= st->k->nregs || !lp_type_equal(st->k->reg[v.reg].type, v.type)) return refuse(st, s, "operand is not that register's type");
+    if (v.reg >= st->k->nregs || !lp_type_equal(st->k->reg[v.reg].type, v.type))
+        return refuse(st, s, "operand is not that register's type");
     return st->set[v.reg] || refuse(st, s, "register read before it is set");
 }
 
@@ -115,14 +125,17 @@ static bool check_access(struct state *st, const struct lp_stmt *s, struct lp_ty
     struct span64 at;
     if (!address_span(st, s, &at)) return false;
     bool masked = s->mask.type.lanes != 0;
-    if (masked && (s->mask.type.elem != LP_MASK || (!lp_is_imm(s->mask) && s->mask.type.lanes != t.lanes))) return refuse(st, s, "mask type");
+    if (masked && (s->mask.type.elem != LP_MASK || (!lp_is_imm(s->mask) && s->mask.type.lanes != t.lanes)))
+        return refuse(st, s, "mask type");
     if (masked && b->tail != LP_TAIL_MASK) return refuse(st, s, "masked access to a buffer without mask tail");
     if (masked && !readable(st, s, s->mask)) return false;
     int64_t limit = b->size + (load && b->tail == LP_TAIL_OVERREAD ? b->overread : 0);
     /* Under a mask the lanes past the end must be off: the evaluator checks it, the first lane is proved here. */
     int64_t last = at.hi + (masked ? 0 : t.lanes - 1);
     if (at.lo < 0 || last >= limit)
-        return refuse(st, s, oct_sprintf(k->arena, "element %lld..%lld is outside [0, %lld)", (long long)at.lo, (long long)last, (long long)limit));
+        return refuse(st, s,
+                      oct_sprintf(k->arena, "element %lld..%lld is outside [0, %lld)", (long long)at.lo, (long long)last,
+                                  (long long)limit));
     return true;
 }
 
@@ -139,7 +152,9 @@ static bool check_statement(struct state *st, const struct lp_stmt *s) {
     if (s->kind != LP_STMT_OP || s->row == LP_OP_prefetch) {
         if (s->kind == LP_STMT_LOAD && s->dst < 0) return refuse(st, s, "destination");
         if (s->kind == LP_STMT_STORE && s->nargs != 1) return refuse(st, s, "number of operands");
-        struct lp_type t = s->kind == LP_STMT_LOAD ? k->reg[s->dst].type : s->kind == LP_STMT_STORE ? s->arg[0].type : lp_scalar(LP_I8);
+        struct lp_type t = s->kind == LP_STMT_LOAD    ? k->reg[s->dst].type
+                           : s->kind == LP_STMT_STORE ? s->arg[0].type
+                                                      : lp_scalar(LP_I8);
         if (!check_access(st, s, t)) return false;
     }
     if (s->dst < 0) return true;
@@ -172,8 +187,13 @@ static void leave(struct state *st, const struct lp_stmt *s) {
 
 bool lp_verify(const struct lp_kernel *k, const char **why) {
     struct oct_arena *a = oct_arena_new(k->cx);
-    struct state st = {.k = k, .why = why, .set = OCT_NEW_N(a, bool, k->nregs), .set_before_range = OCT_NEW_N(a, bool, k->nregs),
-                       .ndefs = OCT_NEW_N(a, int32_t, k->nregs), .values = OCT_NEW_N(a, struct span64, k->nregs), .trip = OCT_NEW_N(a, int64_t, k->nvars)};
+    struct state st = {.k = k,
+                       .why = why,
+                       .set = OCT_NEW_N(a, bool, k->nregs),
+                       .set_before_range = OCT_NEW_N(a, bool, k->nregs),
+                       .ndefs = OCT_NEW_N(a, int32_t, k->nregs),
+                       .values = OCT_NEW_N(a, struct span64, k->nregs),
+                       .trip = OCT_NEW_N(a, int64_t, k->nvars)};
     *why = NULL;
     bool ok = k->depth == 0;
     if (!ok) *why = "a loop is still open";

@@ -1,5 +1,5 @@
-/* test_loops.c - every row of loops.def: the evaluator against a formula of its own, vectors against scalars, and the printed C of
- * four compilations against the evaluator. */
+/* test_loops.c - every row of loops.def: the evaluator against a formula of its own, vectors against scalars, and the printed C
+ * of four compilations against the evaluator. */
 #include <math.h>
 
 #include "loops_case.h"
@@ -34,7 +34,8 @@ struct cases {
     int n;
 };
 
-/* ---- data ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- data
+ * ------------------------------------------------------------------------------------------------------------------------- */
 
 static wide get(const void *p, enum lp_elem e, int i) {
     switch (e) {
@@ -51,15 +52,19 @@ static void put(void *p, enum lp_elem e, int i, wide v) {
     uint64_t bits = (uint64_t)v;
     memcpy((char *)p + (size_t)i * lp_elem_size(e), &bits, lp_elem_size(e));
 }
-static double getf(const void *p, enum lp_elem e, int i) { return e == LP_F32 ? (double)((const float *)p)[i] : ((const double *)p)[i]; }
+static double getf(const void *p, enum lp_elem e, int i) {
+    return e == LP_F32 ? (double)((const float *)p)[i] : ((const double *)p)[i];
+}
 static void putf(void *p, enum lp_elem e, int i, double v) {
     if (e == LP_F32) ((float *)p)[i] = (float)v;
     else ((double *)p)[i] = v;
 }
 static bool is_float(enum lp_elem e) { return e == LP_F32 || e == LP_F64; }
 
-static const double odd_floats[] = {0.0, -0.0, 0.5, -0.5, 1.5, 2.5, -2.5, 1e-40, -1e-45, 1e30, -1e30, 3e38, 2147483520.0, 2147483648.0, -2147483648.0,
-                                    -2147483904.0, 8388607.5, 8388608.0, -4194304.5, 16777217.0, INFINITY, -INFINITY, NAN, 0.1, 2147483646.5, -2147483648.5};
+static const double odd_floats[] = {
+    0.0,        -0.0,       0.5,      -0.5,         1.5,          2.5,           -2.5,          1e-40,        -1e-45,
+    1e30,       -1e30,      3e38,     2147483520.0, 2147483648.0, -2147483648.0, -2147483904.0, 8388607.5,    8388608.0,
+    -4194304.5, 16777217.0, INFINITY, -INFINITY,    NAN,          0.1,           2147483646.5,  -2147483648.5};
 
 /* Edges in all pairs, then small values, then any bits. */
 static void *make_data(enum lp_elem e, int which, uint64_t seed) {
@@ -80,7 +85,8 @@ static void *make_data(enum lp_elem e, int which, uint64_t seed) {
     return p;
 }
 
-/* ---- the formulas ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the formulas
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static wide modulo(wide v, enum lp_elem e) {
     if (e == LP_MASK) return v & 1;
@@ -129,9 +135,7 @@ static wide formula(const struct scalar_case *c, int i, bool *skip) {
     case LP_OP_mul:
     case LP_OP_mul_nw:
     case LP_OP_mull: r = a * b; break;
-    case LP_OP_div:
-        *skip = b == 0 || (a == lp_elem_min(e) && b == -1);
-        return *skip ? 0 : a / b;
+    case LP_OP_div: *skip = b == 0 || (a == lp_elem_min(e) && b == -1); return *skip ? 0 : a / b;
     case LP_OP_and: r = (a + size) % size & (b + size) % size; break;
     case LP_OP_or: r = a + b - modulo(((a + size) % size) & ((b + size) % size), e); break;
     case LP_OP_xor: r = a + b - 2 * modulo(((a + size) % size) & ((b + size) % size), e); break;
@@ -144,7 +148,9 @@ static wide formula(const struct scalar_case *c, int i, bool *skip) {
     case LP_OP_sarv:
         *skip = b < 0 || b >= lp_elem_bits(e);
         if (*skip) return 0;
-        r = c->row == LP_OP_shlv ? a * ((wide)1 << b) : c->row == LP_OP_shrv ? ((a + size) % size) / ((wide)1 << b) : floor_shift(a, (int)b);
+        r = c->row == LP_OP_shlv   ? a * ((wide)1 << b)
+            : c->row == LP_OP_shrv ? ((a + size) % size) / ((wide)1 << b)
+                                   : floor_shift(a, (int)b);
         break;
     case LP_OP_min: return a < b ? a : b;
     case LP_OP_max: return a > b ? a : b;
@@ -174,12 +180,13 @@ static double formula_float(const struct scalar_case *c, int i) {
     case LP_OP_fneg: return copysign(a, signbit(a) ? 1.0 : -1.0);
     case LP_OP_fabs: return copysign(a, 1.0);
     case LP_OP_fsqrt: return sqrt(a);
-    case LP_OP_ffloor: return fabs(a) < 1e15 ? a - fmod(a, 1.0) - (fmod(a, 1.0) < 0) + (a == 0 ? a : 0) : a;
+    case LP_OP_ffloor: return trunc(a) == a ? a : trunc(a) - (a < 0);
     default: return a; /* mov, pin, f2d, d2f */
     }
 }
 
-/* ---- making cases ------------------------------------------------------------------------------------------------------------------ */
+/* ---- making cases
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static void add_case(struct cases *cs, enum lp_row row, int nargs, const enum lp_elem *arg, enum lp_elem to, int imm) {
     assert_true(cs->n < (int)(sizeof cs->c / sizeof *cs->c));
@@ -222,7 +229,9 @@ static struct cases *make_cases(void) {
                 const char *why;
                 if (!lp_row_result((enum lp_row)row, lp_scalar((enum lp_elem)to), nargs, v, &t, &why)) continue;
                 if (!imm) add_case(cs, (enum lp_row)row, nargs, arg, (enum lp_elem)t.elem, 0);
-                for (int d = 0; imm && d < lp_elem_bits((enum lp_elem)e); d += d < 2 ? 1 : d == lp_elem_bits((enum lp_elem)e) - 1 ? 1 : 2)
+                for (int d = 0; imm && d < lp_elem_bits((enum lp_elem)e); d += d < 2                                    ? 1
+                                                                               : d == lp_elem_bits((enum lp_elem)e) - 1 ? 1
+                                                                                                                        : 2)
                     add_case(cs, (enum lp_row)row, nargs, arg, (enum lp_elem)t.elem, d);
             }
         }
@@ -264,14 +273,17 @@ static void same(const struct scalar_case *c, const void *got, const char *by) {
         bool eq;
         if (is_float(c->to)) {
             size_t n = lp_elem_size(c->to), at = (size_t)i * n;
-            eq = !memcmp((const char *)got + at, (const char *)c->out + at, n) || (isnan(getf(got, c->to, i)) && isnan(getf(c->out, c->to, i)));
+            eq = !memcmp((const char *)got + at, (const char *)c->out + at, n) ||
+                 (isnan(getf(got, c->to, i)) && isnan(getf(c->out, c->to, i)));
         } else eq = get(got, c->to, i) == get(c->out, c->to, i);
         if (!eq)
-            fail_msg("%s by %s: %s -> %s imm %d, element %d: (%lld or %g) and (%lld or %g) gave %lld or %g instead of %lld or %g", lp_row_info(c->row)->name, by,
-                     lp_elem_name(c->arg[0]), lp_elem_name(c->to), c->imm, i, (long long)get(c->in[0], c->arg[0], i),
-                     is_float(c->arg[0]) ? getf(c->in[0], c->arg[0], i) : 0, c->nargs > 1 ? (long long)get(c->in[1], c->arg[1], i) : 0,
-                     c->nargs > 1 && is_float(c->arg[1]) ? getf(c->in[1], c->arg[1], i) : 0, (long long)get(got, c->to, i), is_float(c->to) ? getf(got, c->to, i) : 0,
-                     (long long)get(c->out, c->to, i), is_float(c->to) ? getf(c->out, c->to, i) : 0);
+            fail_msg("%s by %s: %s -> %s imm %d, element %d: (%lld or %g) and (%lld or %g) gave %lld or %g instead of %lld or %g",
+                     lp_row_info(c->row)->name, by, lp_elem_name(c->arg[0]), lp_elem_name(c->to), c->imm, i,
+                     (long long)get(c->in[0], c->arg[0], i), is_float(c->arg[0]) ? getf(c->in[0], c->arg[0], i) : 0,
+                     c->nargs > 1 ? (long long)get(c->in[1], c->arg[1], i) : 0,
+                     c->nargs > 1 && is_float(c->arg[1]) ? getf(c->in[1], c->arg[1], i) : 0, (long long)get(got, c->to, i),
+                     is_float(c->to) ? getf(got, c->to, i) : 0, (long long)get(c->out, c->to, i),
+                     is_float(c->to) ? getf(c->out, c->to, i) : 0);
     }
 }
 
@@ -301,8 +313,8 @@ static void printed_c_agrees_with_formulas(void **state) {
     uint64_t helpers = 0;
     for (int i = 0; i < cs->n; i++) {
         lp_emit_c(&body, case_kernel(&cs->c[i], 1), oct_sprintf(arena, "k%d", i), &helpers);
-        oct_text_addf(&body, "void w%d(void **m);\nvoid w%d(void **m) { k%d(m[0], m[1]%s%s); }\n", i, i, i, cs->c[i].nargs > 1 ? ", m[2]" : "",
-                      cs->c[i].nargs > 2 ? ", m[3]" : "");
+        oct_text_addf(&body, "void w%d(void **m);\nvoid w%d(void **m) { k%d(m[0], m[1]%s%s); }\n", i, i, i,
+                      cs->c[i].nargs > 1 ? ", m[2]" : "", cs->c[i].nargs > 2 ? ", m[3]" : "");
     }
     oct_text_add(&file, "#include <stdint.h>\n");
     lp_emit_c_float_prologue(&file);
@@ -343,8 +355,10 @@ static void float_helpers_agree_on_a_dense_sweep(void **state) {
     struct lp_kernel *k = lp_new(&cx, arena);
     int32_t in = lp_buffer(k, "bits", LP_I32, LP_BUF_IN, N, 4), out = lp_buffer(k, "out", LP_I32, LP_BUF_OUT, 3 * N, 4);
     int32_t i = lp_loop(k, "i", N);
-    struct lp_val x = lp_op1(k, "x", LP_OP_of_bits, (struct lp_type){0}, lp_load(k, NULL, lp_scalar(LP_I32), in, lp_plus(lp_at(0), i, 1)));
-    int32_t in = lp_buffer(k, "bits", LP_I32, LP_BUF_IN, N, 4), out = lp_buffer(k, "out", LP_I32, LP_BUF_OUT, 3 * N, 4);
+    struct lp_val x =
+        lp_op1(k, "x", LP_OP_of_bits, (struct lp_type){0}, lp_load(k, NULL, lp_scalar(LP_I32), in, lp_plus(lp_at(0), i, 1)));
+    struct lp_val y[3];
+    y[0] = lp_op1(k, "n", LP_OP_f2i, (struct lp_type){0}, x);
     struct lp_val nan_free = lp_op2(k, "ok", LP_OP_eq, x, x);
     for (int j = 1; j < 3; j++) {
         struct lp_val f = lp_op1(k, "f", j == 1 ? LP_OP_ffloor : LP_OP_fsqrt, (struct lp_type){0}, x);
@@ -373,10 +387,12 @@ static void float_helpers_agree_on_a_dense_sweep(void **state) {
     }
 }
 
-/* ---- rows that need vectors ------------------------------------------------------------------------------------------------------ */
+/* ---- rows that need vectors
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* out[0..] = row(in...), operands of the given types read from the start of each buffer. */
-static void run_row(enum lp_row row, int64_t imm, struct lp_type to, int nargs, const struct lp_type *types, void *const *in, void *out) {
+static void run_row(enum lp_row row, int64_t imm, struct lp_type to, int nargs, const struct lp_type *types, void *const *in,
+                    void *out) {
     struct lp_kernel *k = lp_new(&cx, arena);
     struct lp_val v[4];
     for (int i = 0; i < nargs; i++) {
@@ -411,13 +427,17 @@ static void dot_steps(void **state) {
                 msk[i] = (uint8_t)(r >> 40 & 1);
                 acc[i] = seed < 1 ? INT32_MAX : (int32_t)(uint32_t)(r >> 20);
             }
-            struct lp_type i32n = lp_vector(LP_I32, n), i16p = lp_vector(LP_I16, 2 * n), u8q = lp_vector(LP_U8, 4 * n), i8q = lp_vector(LP_I8, 4 * n);
+            struct lp_type i32n = lp_vector(LP_I32, n), i16p = lp_vector(LP_I16, 2 * n), u8q = lp_vector(LP_U8, 4 * n),
+                           i8q = lp_vector(LP_I8, 4 * n);
             run_row(LP_OP_madd16, 0, i32n, 2, (struct lp_type[]){i16p, i16p}, (void *[]){a, b}, got);
-            for (int l = 0; l < n; l++) assert_int_equal(got[l], (int32_t)((uint32_t)(a[2 * l] * b[2 * l]) + (uint32_t)(a[2 * l + 1] * b[2 * l + 1])));
+            for (int l = 0; l < n; l++)
+                assert_int_equal(got[l], (int32_t)((uint32_t)(a[2 * l] * b[2 * l]) + (uint32_t)(a[2 * l + 1] * b[2 * l + 1])));
             run_row(LP_OP_dot2, 0, i32n, 3, (struct lp_type[]){i32n, i16p, i16p}, (void *[]){acc, a, b}, got);
             for (int l = 0; l < n; l++)
-                assert_int_equal(got[l], (int32_t)((uint32_t)acc[l] + (uint32_t)(a[2 * l] * b[2 * l]) + (uint32_t)(a[2 * l + 1] * b[2 * l + 1])));
-            run_row(LP_OP_maddubs, 0, lp_vector(LP_I16, n), 2, (struct lp_type[]){lp_vector(LP_U8, 2 * n), lp_vector(LP_I8, 2 * n)}, (void *[]){u, s}, r16);
+                assert_int_equal(got[l], (int32_t)((uint32_t)acc[l] + (uint32_t)(a[2 * l] * b[2 * l]) +
+                                                   (uint32_t)(a[2 * l + 1] * b[2 * l + 1])));
+            run_row(LP_OP_maddubs, 0, lp_vector(LP_I16, n), 2,
+                    (struct lp_type[]){lp_vector(LP_U8, 2 * n), lp_vector(LP_I8, 2 * n)}, (void *[]){u, s}, r16);
             for (int l = 0; l < n; l++) {
                 int v = u[2 * l] * s[2 * l] + u[2 * l + 1] * s[2 * l + 1];
                 assert_int_equal(r16[l], v > 32767 ? 32767 : v < -32768 ? -32768 : v);
@@ -435,7 +455,8 @@ static void dot_steps(void **state) {
                 assert_int_equal(got[l], (int32_t)((uint32_t)acc[l] + (uint32_t)v));
             }
             struct lp_type i8n = lp_vector(LP_I8, n);
-            run_row(LP_OP_mladav, 0, lp_scalar(LP_I32), 4, (struct lp_type[]){lp_scalar(LP_I32), i8n, i8n, lp_vector(LP_MASK, n)}, (void *[]){acc, s, t, msk}, got);
+            run_row(LP_OP_mladav, 0, lp_scalar(LP_I32), 4, (struct lp_type[]){lp_scalar(LP_I32), i8n, i8n, lp_vector(LP_MASK, n)},
+                    (void *[]){acc, s, t, msk}, got);
             uint32_t sum = (uint32_t)acc[0];
             for (int i = 0; i < n; i++) sum += msk[i] ? (uint32_t)(s[i] * t[i]) : 0;
             assert_int_equal(got[0], (int32_t)sum);
@@ -447,7 +468,8 @@ static void dot_steps(void **state) {
                 assert_int_equal(got[l], (int32_t)((uint32_t)acc[l] + (uint32_t)v));
             }
             for (int half = 0; half < 2; half++) {
-                run_row(LP_OP_sxtb16, half, lp_vector(LP_I16, n), 1, (struct lp_type[]){lp_vector(LP_I8, 2 * n)}, (void *[]){s}, r16);
+                run_row(LP_OP_sxtb16, half, lp_vector(LP_I16, n), 1, (struct lp_type[]){lp_vector(LP_I8, 2 * n)}, (void *[]){s},
+                        r16);
                 for (int l = 0; l < n; l++) assert_int_equal(r16[l], s[2 * l + half]);
             }
             run_row(LP_OP_reduce_add, 0, lp_scalar(LP_I32), 1, (struct lp_type[]){i32n}, (void *[]){acc}, got);
@@ -465,7 +487,8 @@ static void dot_steps(void **state) {
 static void shuffles_and_tails(void **state) {
     (void)state;
     struct lp_kernel *k = lp_new(&cx, arena);
-    int32_t x = lp_buffer(k, "x", LP_I8, LP_BUF_IN, 10, 1), y = lp_buffer(k, "y", LP_I8, LP_BUF_OUT, 19, 1), n = lp_buffer(k, "n", LP_I8, LP_BUF_IN, 8, 1);
+    int32_t x = lp_buffer(k, "x", LP_I8, LP_BUF_IN, 10, 1), y = lp_buffer(k, "y", LP_I8, LP_BUF_OUT, 19, 1),
+            n = lp_buffer(k, "n", LP_I8, LP_BUF_IN, 8, 1);
     k->buf[y].tail = LP_TAIL_MASK;
     k->buf[x].tail = LP_TAIL_OVERREAD;
     k->buf[x].overread = 6;
@@ -490,7 +513,8 @@ static void shuffles_and_tails(void **state) {
     assert_memory_equal(out, masked, 8);
 }
 
-/* ---- loops, ranges, tables --------------------------------------------------------------------------------------------------------- */
+/* ---- loops, ranges, tables
+ * --------------------------------------------------------------------------------------------------------- */
 
 /* y[r][c] = table[x[r][c] + 128] summed along c, over rows of a range; also the sample whose C is looked at. */
 static struct lp_kernel *sample(void) {
@@ -535,13 +559,15 @@ static void ranges_tables_and_text(void **state) {
     lp_print(&one, k);
     lp_print(&two, sample());
     assert_string_equal(one.s, two.s);
-    assert_string_equal(one.s, "in x : i8[30] align 1\nconst table : i32[256] align 4\nout y : i32[6] align 4\nrange r < 6\n  acc : i32 = mov 7\n  for c < 5\n"
+    assert_string_equal(one.s, "in x : i8[30] align 1\nconst table : i32[256] align 4\nout y : i32[6] align 4\nrange r < 6\n  "
+                               "acc : i32 = mov 7\n  for c < 5\n"
                                "    t : i8 = x[5*r + 1*c + 0]\n    t_1 : i32 = cvt t\n    t_2 : i32 = add_nw t_1, 128\n"
                                "    t_3 : i32 = table[0 + t_2 in 0..255]\n    acc : i32 = add_nw acc, t_3\n  y[1*r + 0] = acc\n");
     uint64_t helpers = 0;
     lp_emit_c(&c, k, "rows", &helpers);
     assert_int_equal(helpers, 0);
-    assert_string_equal(c.s, "static void rows(const int8_t *restrict x, const int32_t *restrict table, int32_t *restrict y, int32_t lo, int32_t hi) {\n"
+    assert_string_equal(c.s, "static void rows(const int8_t *restrict x, const int32_t *restrict table, int32_t *restrict y, "
+                             "int32_t lo, int32_t hi) {\n"
                              "    for (int32_t r = lo; r < hi; ++r) {\n"
                              "        int32_t acc = 7;\n"
                              "        for (int32_t c = 0; c < 5; ++c) {\n"
@@ -589,9 +615,13 @@ static void temporaries_keep_their_value(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(evaluator_agrees_with_formulas), cmocka_unit_test(printed_c_agrees_with_formulas),
-        cmocka_unit_test(float_helpers_agree_on_a_dense_sweep), cmocka_unit_test(dot_steps),
-        cmocka_unit_test(shuffles_and_tails), cmocka_unit_test(ranges_tables_and_text), cmocka_unit_test(temporaries_keep_their_value),
+        cmocka_unit_test(evaluator_agrees_with_formulas),
+        cmocka_unit_test(printed_c_agrees_with_formulas),
+        cmocka_unit_test(float_helpers_agree_on_a_dense_sweep),
+        cmocka_unit_test(dot_steps),
+        cmocka_unit_test(shuffles_and_tails),
+        cmocka_unit_test(ranges_tables_and_text),
+        cmocka_unit_test(temporaries_keep_their_value),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
