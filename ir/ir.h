@@ -148,8 +148,9 @@ struct oct_node;
 struct oct_module;
 struct oct_exec;
 struct oct_tensor;
-/* Sets *out to the result type that operands and attributes imply (and resolves 'same', -1 and negative axes in the node's
- * attributes). out->q: the operand's for SHARESQ ops, otherwise left NULL. Reports and returns false on misuse. */
+/* Sets rank and dimensions of *out from operands and attributes (and resolves 'same', -1 and negative axes in the node's
+ * attributes). Element type and parameters are set already, by forms.c; so are operand count, attributes and operand types
+ * checked. Reports and returns false on misuse. */
 typedef bool oct_shape_fn(struct oct_ctx *cx, struct oct_node *n, struct oct_type *out);
 /* Checks what the shape rule did not need; n->type is set. */
 typedef bool oct_verify_fn(struct oct_ctx *cx, const struct oct_node *n);
@@ -295,6 +296,10 @@ bool oct_infer(struct oct_ctx *cx, struct oct_node *n);
 
 /* The rule for a node: defaults of qconfig.def, then every matching rule in order. */
 struct oct_qconfig oct_qconfig_for(const struct oct_module *m, const struct oct_node *n);
+
+/* The padding of pad=same along one axis: ceil(in / stride) results, the odd element after (upper, the language's) or before.
+ * All arguments in [1, 2^31). */
+void oct_same_pad(int64_t in, int64_t kernel, int64_t stride, int64_t dilation, bool upper, int64_t *before, int64_t *after);
 
 /* Multiply-accumulates of one node for one input (N = 1): conv2d, dense, matmul; 0 for the rest. */
 int64_t oct_macs(const struct oct_node *n);

@@ -49,8 +49,14 @@ void oct_text_addf(struct oct_text *t, const char *fmt, ...) {
 }
 
 void oct_text_add_f32(struct oct_text *t, float x) {
-    if (isnan(x)) { oct_text_add(t, "nan"); return; }
-    if (isinf(x)) { oct_text_add(t, x < 0 ? "-inf" : "inf"); return; }
+    if (isnan(x)) {
+        oct_text_add(t, "nan");
+        return;
+    }
+    if (isinf(x)) {
+        oct_text_add(t, x < 0 ? "-inf" : "inf");
+        return;
+    }
     char buf[40];
     for (int digits = 1; digits <= 9; digits++) {
         snprintf(buf, sizeof buf, "%.*g", digits, (double)x);
@@ -76,8 +82,10 @@ void oct_text_add_quoted(struct oct_text *t, const char *s) {
     oct_text_addn(t, "\"", 1);
     for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
         size_t n = *p >= 0x80 ? utf8_length(p) : 0;
-        if (n) { oct_text_addn(t, (const char *)p, n); p += n - 1; }
-        else if (*p == '"' || *p == '\\') oct_text_addf(t, "\\%c", *p);
+        if (n) {
+            oct_text_addn(t, (const char *)p, n);
+            p += n - 1;
+        } else if (*p == '"' || *p == '\\') oct_text_addf(t, "\\%c", *p);
         else if (*p == '\n') oct_text_add(t, "\\n");
         else if (*p == '\t') oct_text_add(t, "\\t");
         else if (*p < 0x20 || *p >= 0x7f) oct_text_addf(t, "\\x%02x", *p);
