@@ -17,7 +17,8 @@
 
 /* The flags of promise P13. */
 #define CLEAN "-std=c99 -pedantic -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes -Wcast-align -Werror"
-static const char *const compilers[] = {"gcc -O0", "gcc -O3", "clang-19 -O0", "clang-19 -O3"};
+static const char *const compilers[] = {"gcc -O0", "gcc -O3", "clang-19 -O0", "clang-19 -O3",
+                                        "gcc -O1 -fsanitize=undefined,float-cast-overflow -fno-sanitize-recover=all"};
 enum { COMPILERS = sizeof compilers / sizeof *compilers };
 
 /* Compiles a C file to a shared object and loads it; the caller closes it. */
