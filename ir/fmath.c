@@ -1,7 +1,7 @@
-/* fmath.c - exp, tanh, log and the logistic function in plain IEEE binary32: multiply and add, no FMA, no tables, no libm, so that
- * every machine gives the same bits. Requires round-to-nearest and -ffp-contract=off. The same algorithms are printed into emitted
- * C, so they stay short and close to straight-line. Coefficients: our own weighted minimax fits (relative error of the result below
- * 4e-9 each), rounded to binary32. Errors measured by tests/unit/test_fmath.c, in ulp of the exact result:
+/* fmath.c - exp, tanh, log and the logistic function in plain IEEE binary32: multiply and add, no FMA, no tables, no libm, so
+ * that every machine gives the same bits. Requires round-to-nearest and -ffp-contract=off. The same algorithms are printed into
+ * emitted C, so they stay short and close to straight-line. Coefficients: our own weighted minimax fits (relative error of the
+ * result below 4e-9 each), rounded to binary32. Errors measured by tests/unit/test_fmath.c, in ulp of the exact result:
  *   oct_expf 1.0   oct_tanhf 1.6   oct_logf 0.9   oct_sigmoidf 2.5 */
 #include <string.h>
 
@@ -20,8 +20,8 @@ static float float_of(uint32_t u) {
 /* 2^n for n in [-126, 127]. */
 static float power_of_two(uint32_t n) { return float_of((n + 127u) << 23); }
 
-static const float ln2_hi = 0.693359375f;      /* 355/512: n ln2_hi is exact for |n| < 2^15 */
-static const float ln2_lo = -2.12194440e-4f;   /* ln 2 - ln2_hi */
+static const float ln2_hi = 0.693359375f;    /* 355/512: n ln2_hi is exact for |n| < 2^15 */
+static const float ln2_lo = -2.12194440e-4f; /* ln 2 - ln2_hi */
 
 /* e^x = 2^n e^r, n = RNE(x / ln 2), |r| <= ln 2 / 2. Underflow is gradual; inf, 0 and NaN come out by themselves. */
 float oct_expf(float x) {

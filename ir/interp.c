@@ -1,6 +1,6 @@
-/* interp.c - instances of a module: values bound to a batch size, buffers, running. Requires a verified module in execution order;
- * the hooks (interp_*.c) compute. Inputs, constants and outputs keep their buffers; other values share one block by liveness,
- * unless keep_all. */
+/* interp.c - instances of a module: values bound to a batch size, buffers, running. Requires a verified module in execution
+ * order; the hooks (interp_*.c) compute. Inputs, constants and outputs keep their buffers; other values share one block by
+ * liveness, unless keep_all. */
 #include "interp_impl.h"
 
 /* ---- node -> step ------------------------------------------------------------------------------------------------- */
@@ -57,7 +57,10 @@ static struct oct_exec *bare(struct oct_ctx *cx, const struct oct_module *m, int
         s->in = OCT_NEW_N(a, const struct oct_tensor *, n->noperands);
         for (int k = 0; k < n->noperands; k++) s->in[k] = n->operand[k] ? &step_of(ex, n->operand[k])->out : NULL;
         if (n->op == OCT_OP_const) {
-            union { const void *from; void *to; } data = {n->data}; /* constants are read only */
+            union {
+                const void *from;
+                void *to;
+            } data = {n->data}; /* constants are read only */
             s->out.data = data.to;
         }
         if (n->op == OCT_OP_input) s->out.data = oct_alloc(a, bytes_of(&s->out));
@@ -225,7 +228,8 @@ bool oct_refuse_requant(struct oct_exec *ex, const struct oct_node *n, double m)
 }
 
 bool oct_interp_prepare(struct oct_exec *ex, struct oct_step *s) {
-    if (!oct_prepare_linear(ex, s) || !oct_prepare_elementwise(ex, s) || !oct_prepare_reduce(ex, s) || !oct_prepare_move(ex, s)) return false;
+    if (!oct_prepare_linear(ex, s) || !oct_prepare_elementwise(ex, s) || !oct_prepare_reduce(ex, s) || !oct_prepare_move(ex, s))
+        return false;
     return true;
 }
 
@@ -245,8 +249,10 @@ struct oct_code_range oct_code_range(const struct oct_node *n) {
     }
 void oct_load_codes(const struct oct_tensor *t, int64_t at, int64_t stride, int64_t n, int64_t minus, int32_t *dst) {
     switch (t->type.dtype) {
-    case OCT_I8: case OCT_I4: LOAD(int8_t)
-    case OCT_U8: case OCT_U4: LOAD(uint8_t)
+    case OCT_I8:
+    case OCT_I4: LOAD(int8_t)
+    case OCT_U8:
+    case OCT_U4: LOAD(uint8_t)
     case OCT_I16: LOAD(int16_t)
     case OCT_U16: LOAD(uint16_t)
     case OCT_I64: LOAD(int64_t)
@@ -262,8 +268,10 @@ void oct_load_codes(const struct oct_tensor *t, int64_t at, int64_t stride, int6
     }
 void oct_store_codes(const struct oct_tensor *t, int64_t at, int64_t n, const int32_t *src) {
     switch (t->type.dtype) {
-    case OCT_I8: case OCT_I4: STORE(int8_t)
-    case OCT_U8: case OCT_U4: STORE(uint8_t)
+    case OCT_I8:
+    case OCT_I4: STORE(int8_t)
+    case OCT_U8:
+    case OCT_U4: STORE(uint8_t)
     case OCT_I16: STORE(int16_t)
     case OCT_U16: STORE(uint16_t)
     case OCT_I64: STORE(int64_t)

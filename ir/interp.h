@@ -59,6 +59,9 @@ int64_t oct_requant_apply(const struct oct_requant *r, int64_t acc);
 int32_t oct_quantize1(float x, float scale, int32_t zero, int32_t qmin, int32_t qmax, enum oct_divide d, enum oct_order o);
 float oct_dequantize1(int32_t q, float scale, int32_t zero);
 
+/* Softmax of 8-bit codes, profile q31: e^(-scale d) as RNE(2^23 e^...), d = 0 .. 255 (docs/numerics.md 4.3). */
+void oct_softmax_table(float scale, uint32_t table[256]);
+
 /* Float functions, the same bits everywhere (fmath.c); error bounds in docs/numerics.md. */
 float oct_expf(float x);
 float oct_tanhf(float x);

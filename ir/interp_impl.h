@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "hooks.h"
 #include "interp.h"
 
 /* One node, its tensors bound to the batch size. */
@@ -31,13 +32,6 @@ struct oct_exec {
     unsigned char *scratch;
     size_t scratch_used, scratch_size;
 };
-
-#define INTERP_HOOKS(X)                                                                                                          \
-    X(leaf) X(conv2d) X(dense) X(matmul) X(batchnorm) X(pointwise) X(lut) X(softmax) X(add) X(sub) X(mul) X(max_pool2d)          \
-    X(avg_pool2d) X(mean) X(copy) X(transpose) X(slice) X(pad) X(concat) X(quantize) X(dequantize) X(requantize)
-#define INTERP_HOOK(name) oct_interp_fn interp_##name;
-INTERP_HOOKS(INTERP_HOOK)
-#undef INTERP_HOOK
 
 /* Makes s->prep and s->scratch; false after a diagnostic (a requantizer that its profile refuses). */
 bool oct_interp_prepare(struct oct_exec *ex, struct oct_step *s);
@@ -84,8 +78,8 @@ static inline int64_t oct_inner(const struct oct_type *t, int axis) {
     return n;
 }
 
-/* Runs a float hook between dequantize and quantize: the meaning of profile onnx for everything but linear ops. Scratch: the sum of
- * oct_float_scratch over operands and result. */
+/* Runs a float hook between dequantize and quantize: the meaning of profile onnx for everything but linear ops. Scratch: the sum
+ * of oct_float_scratch over operands and result. */
 size_t oct_through_float_scratch(const struct oct_step *s);
 void oct_through_float(struct oct_exec *ex, const struct oct_node *n, oct_interp_fn *hook, const struct oct_tensor *const *in,
                        struct oct_tensor *out);

@@ -1,5 +1,5 @@
-/* interp_tile.c - instances of interp_tile.h: float, and exact integers in 32 and 64 bits; for the build's instruction set and, on
- * x86, for AVX2, chosen when an instance is made. Requires -ffp-contract=off: AVX2 alone brings no FMA, and none may come. */
+/* interp_tile.c - instances of interp_tile.h: float, and exact integers in 32 and 64 bits; for the build's instruction set and,
+ * on x86, for AVX2, chosen when an instance is made. Requires -ffp-contract=off: AVX2 alone brings no FMA, and none may come. */
 #include "interp_tile_row.h"
 
 #if defined __x86_64__ && defined __GNUC__
@@ -23,11 +23,11 @@
 #define TILE_T      float
 #define TILE(name)  name##_f32_avx2
 #include "interp_tile.h"
-#define TILE_T      int32_t
-#define TILE(name)  name##_i32_avx2
+#define TILE_T     int32_t
+#define TILE(name) name##_i32_avx2
 #include "interp_tile.h"
-#define TILE_T      int64_t
-#define TILE(name)  name##_i64_avx2
+#define TILE_T     int64_t
+#define TILE(name) name##_i64_avx2
 #include "interp_tile.h"
 #endif
 

@@ -1,6 +1,6 @@
 /* requant.c - rounding profiles, and one value quantized or dequantized: docs/numerics.md, sections 2 and 6, in the most literal
  * form: 128-bit integers, no case distinctions for speed. Requires round-to-nearest-even and -ffp-contract=off. */
-#include "interp.h"
+#include "interp_impl.h"
 
 __extension__ typedef __int128 wide;
 
