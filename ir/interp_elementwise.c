@@ -6,7 +6,9 @@
 
 /* Index of the quantization parameters of element i. */
 static uint32_t parameter_of(const struct oct_type *t, int64_t inner, int64_t i) {
-    return t->q->axis < 0 ? 0 : (uint32_t)(i / inner % t->dim[t->q->axis]);
+    if (t->q->axis < 0) return 0;
+    int64_t index = i / inner % t->dim[t->q->axis];
+    return (uint32_t)(t->q->block > 0 ? index / t->q->block : index);
 }
 static int64_t inner_of(const struct oct_type *t) { return t->q->axis < 0 ? 1 : oct_inner(t, t->q->axis); }
 
@@ -109,10 +111,9 @@ static float point(const struct oct_node *n, float x) {
     }
 }
 
-static int32_t point_code(const struct oct_node *n, int32_t code, const struct oct_type *x, uint32_t px, const struct oct_type *y,
-                          uint32_t py) {
-    float v = point(n, oct_dequantize1(code, oct_scale(x->q, px), oct_zero(x->q, px)));
-    return oct_quantize1(v, oct_scale(y->q, py), oct_zero(y->q, py), (int32_t)oct_dtype_min(y->dtype),
+static int32_t point_code(const struct oct_node *n, int32_t code, const struct oct_type *x, const struct oct_type *y) {
+    float v = point(n, oct_dequantize1(code, oct_scale(x->q, 0), oct_zero(x->q, 0)));
+    return oct_quantize1(v, oct_scale(y->q, 0), oct_zero(y->q, 0), (int32_t)oct_dtype_min(y->dtype),
                          (int32_t)oct_dtype_max(y->dtype), OCT_divide_div, OCT_order_before);
 }
 
@@ -127,18 +128,15 @@ void interp_pointwise(struct oct_exec *ex, const struct oct_node *n, const struc
         return;
     }
     const struct oct_type *tx = &x->type, *ty = &out->type;
-    bool table = oct_dtype_size(tx->dtype) == 1 && tx->q->axis < 0 && ty->q->axis < 0 && all >= 256;
+    bool table = oct_dtype_size(tx->dtype) == 1 && all >= 256; /* the same results, sooner */
     int32_t lowest = (int32_t)oct_dtype_min(tx->dtype), of[256];
     if (table)
-        for (int32_t c = lowest; c <= oct_dtype_max(tx->dtype); c++) of[c - lowest] = point_code(n, c, tx, 0, ty, 0);
-    int64_t ix = inner_of(tx), iy = inner_of(ty);
+        for (int32_t c = lowest; c <= oct_dtype_max(tx->dtype); c++) of[c - lowest] = point_code(n, c, tx, ty);
     for (int64_t at = 0; at < all; at += OCT_RUN) {
         int32_t code[OCT_RUN];
         int64_t k = all - at < OCT_RUN ? all - at : OCT_RUN;
         oct_load_codes(x, at, 1, k, 0, code);
-        for (int64_t i = 0; i < k; i++)
-            code[i] = table ? of[code[i] - lowest]
-                            : point_code(n, code[i], tx, parameter_of(tx, ix, at + i), ty, parameter_of(ty, iy, at + i));
+        for (int64_t i = 0; i < k; i++) code[i] = table ? of[code[i] - lowest] : point_code(n, code[i], tx, ty);
         oct_store_codes(out, at, k, code);
     }
 }
@@ -182,19 +180,14 @@ void interp_requantize(struct oct_exec *ex, const struct oct_node *n, const stru
         oct_through_float(ex, n, identity, in, out);
         return;
     }
-    const struct oct_requant *r = ex->now->prep;
-    const struct oct_type *tx = &in[0]->type, *ty = &out->type;
-    int64_t all = oct_tensor_elements(out), ix = inner_of(tx), iy = inner_of(ty);
+    int64_t all = oct_tensor_elements(out);
+    int32_t zx = oct_zero(in[0]->type.q, 0), zy = oct_zero(out->type.q, 0);
     struct oct_code_range range = oct_code_range(n);
     for (int64_t at = 0; at < all; at += OCT_RUN) {
         int32_t code[OCT_RUN];
         int64_t k = all - at < OCT_RUN ? all - at : OCT_RUN;
-        oct_load_codes(in[0], at, 1, k, 0, code);
-        for (int64_t i = 0; i < k; i++) {
-            uint32_t px = parameter_of(tx, ix, at + i), py = parameter_of(ty, iy, at + i);
-            int64_t x = (int64_t)code[i] - oct_zero(tx->q, px);
-            code[i] = oct_clamp_code(oct_requant_apply(&r[px > py ? px : py], x) + oct_zero(ty->q, py), range);
-        }
+        oct_load_codes(in[0], at, 1, k, zx, code);
+        for (int64_t i = 0; i < k; i++) code[i] = oct_clamp_code(oct_requant_apply(ex->now->prep, code[i]) + zy, range);
         oct_store_codes(out, at, k, code);
     }
 }
@@ -347,15 +340,10 @@ static bool prepare_binary(struct oct_exec *ex, struct oct_step *step) {
 }
 
 static bool prepare_requantize(struct oct_exec *ex, struct oct_step *step) {
-    const struct oct_quant *x = step->in[0]->type.q, *y = step->out.type.q;
-    uint32_t n = x->n > y->n ? x->n : y->n;
-    struct oct_requant *r = OCT_NEW_N(ex->arena, struct oct_requant, n);
+    struct oct_requant *r = OCT_NEW(ex->arena, struct oct_requant);
     step->prep = r;
-    for (uint32_t i = 0; i < n; i++) {
-        double m = (double)oct_scale(x, i) / (double)oct_scale(y, i);
-        if (!oct_requant_from_real(step->n->at.profile, m, &r[i])) return oct_refuse_requant(ex, step->n, m);
-    }
-    return true;
+    double m = (double)oct_scale(step->in[0]->type.q, 0) / (double)oct_scale(step->out.type.q, 0);
+    return oct_requant_from_real(step->n->at.profile, m, r) || oct_refuse_requant(ex, step->n, m);
 }
 
 bool oct_prepare_elementwise(struct oct_exec *ex, struct oct_step *step) {
