@@ -232,18 +232,6 @@ static const char *word_of(enum oct_dtype t) {
     return t == OCT_I4 ? "I8" : "U8"; /* sub-byte codes are stored one to a byte */
 }
 
-/* Names are written as JSON strings; those of octavo's own are identifiers, others may need escapes. */
-static void add_json_string(struct oct_text *out, const char *s) {
-    oct_text_add(out, "\"");
-    for (; *s; s++) {
-        const unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\') oct_text_addf(out, "\\%c", c);
-        else if (c < 0x20) oct_text_addf(out, "\\u%04x", c);
-        else oct_text_addn(out, s, 1);
-    }
-    oct_text_add(out, "\"");
-}
-
 void oct_safetensors_write(struct oct_text *out, const struct oct_st_tensor *t, uint32_t n) {
     struct oct_text h;
     oct_text_init(&h, out->arena);
@@ -251,7 +239,7 @@ void oct_safetensors_write(struct oct_text *out, const struct oct_st_tensor *t, 
     size_t at = 0;
     for (uint32_t i = 0; i < n; i++) {
         oct_text_add(&h, i ? "," : "");
-        add_json_string(&h, t[i].name);
+        oct_text_add_json(&h, t[i].name);
         oct_text_addf(&h, ":{\"dtype\":\"%s\",\"shape\":[", word_of(t[i].dtype));
         for (int k = 0; k < t[i].rank; k++) oct_text_addf(&h, "%s%lld", k ? "," : "", (long long)t[i].dim[k]);
         oct_text_addf(&h, "],\"data_offsets\":[%zu,%zu]}", at, at + t[i].bytes);

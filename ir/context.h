@@ -64,6 +64,8 @@ void oct_text_vaddf(struct oct_text *t, const char *fmt, va_list ap);
 void oct_text_add_f32(struct oct_text *t, float x);
 /* A double-quoted string with \n \t \" \\ and \xNN for every other byte that is not printable ASCII or valid UTF-8. */
 void oct_text_add_quoted(struct oct_text *t, const char *s);
+/* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
+void oct_text_add_json(struct oct_text *t, const char *s);
 
 /* ---- source text and spans ------------------------------------------------------------------------------------ */
 

@@ -93,3 +93,18 @@ void oct_text_add_quoted(struct oct_text *t, const char *s) {
     }
     oct_text_addn(t, "\"", 1);
 }
+
+void oct_text_add_json(struct oct_text *t, const char *s) {
+    oct_text_addn(t, "\"", 1);
+    for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
+        const size_t n = *p >= 0x80 ? utf8_length(p) : 0;
+        if (n) {
+            oct_text_addn(t, (const char *)p, n);
+            p += n - 1;
+        } else if (*p >= 0x80) oct_text_add(t, "\\ufffd");
+        else if (*p == '"' || *p == '\\') oct_text_addf(t, "\\%c", *p);
+        else if (*p < 0x20 || *p == 0x7f) oct_text_addf(t, "\\u%04x", *p);
+        else oct_text_addn(t, (const char *)p, 1);
+    }
+    oct_text_addn(t, "\"", 1);
+}

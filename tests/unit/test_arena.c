@@ -92,6 +92,9 @@ static void strings_quote(void **state) {
     oct_text_init(&t, oct_arena_new(&cx));
     oct_text_add_quoted(&t, "a\"b\\c\n\x01\xff\xc3\xa9");
     assert_string_equal(t.s, "\"a\\\"b\\\\c\\n\\x01\\xff\xc3\xa9\"");
+    oct_text_init(&t, oct_own(&cx));
+    oct_text_add_json(&t, "a\"b\\c\n\x01\xff\xc3\xa9");
+    assert_string_equal(t.s, "\"a\\\"b\\\\c\\u000a\\u0001\\ufffd\xc3\xa9\"");
     oct_ctx_free(&cx);
 }
 

@@ -1,0 +1,29 @@
+/* check.c - octavo check: everything that is wrong with a model or that octavo cannot do, in one run. */
+#include "driver.h"
+
+bool verb_check(struct drv *d) {
+    const struct oct_module *m = drv_read_model(d, d->o.args.v[0]);
+    if (d->o.json) {
+        struct oct_text text;
+        oct_text_init(&text, d->a);
+        oct_diag_render(d->cx, &text);
+        oct_text_addn(&d->talk, text.s, text.len);
+        struct drv_json j;
+        drv_json_init(&j, &d->say);
+        drv_json_open(&j, NULL, '{');
+        drv_json_str(&j, "model", m ? m->name : NULL);
+        drv_json_int(&j, "errors", oct_error_count(d->cx));
+        drv_json_int(&j, "exit_code", oct_exit_code(d->cx));
+        drv_json_str(&j, "diagnostics", text.s);
+        drv_json_close(&j, '}');
+    } else if (m) {
+        unsigned inputs = 0, constants = 0;
+        OCT_FOR_NODES(m, n) {
+            inputs += n->op == OCT_OP_input;
+            constants += n->op == OCT_OP_const;
+        }
+        oct_text_addf(&d->say, "%s: sound: %u inputs, %u outputs, %u constants, %u operations\n", m->name, inputs, m->noutputs,
+                      constants, m->nnodes - inputs - constants);
+    }
+    return true; /* what was found is reported, and rules the exit code */
+}

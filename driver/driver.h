@@ -1,0 +1,98 @@
+/* driver.h - the command: what main.c hands to a verb, and what verbs share. A verb is one row of verbs.def and one file. It
+ * appends what belongs on stdout to d->say and queues files in d->out; main writes both, or neither when the verb failed. */
+#ifndef DRV_H
+#define DRV_H
+
+#include "../frontend/frontend.h"
+#include "../ir/interp.h"
+#include "../passes/pass.h"
+
+/* ---- options (options.c, options.def) ---------------------------------------------------------------------------------- */
+
+enum drv_option {
+#define OPT(field, kind, spelling, arg, doc) DRV_##field,
+#include "options.def"
+#undef OPT
+    DRV_OPTION_COUNT
+};
+struct drv_list {
+    const char **v;
+    int n;
+};
+#define DRV_FIELD_FLAG(f) bool f;
+#define DRV_FIELD_STR(f)  const char *f;
+#define DRV_FIELD_LIST(f) struct drv_list f;
+#define DRV_FIELD_INT(f)  int64_t f; /* 0: not given */
+#define DRV_FIELD_NUM(f)  double f;  /* NAN: not given */
+#define DRV_FIELD_WORD(f) int f;     /* index into the words; -1: not given */
+struct drv_options {
+#define OPT(field, kind, spelling, arg, doc) DRV_FIELD_##kind(field)
+#include "options.def"
+#undef OPT
+    struct drv_list args; /* what is no option, without the verb */
+};
+
+struct drv;
+struct drv_verb {
+    const char *name, *args, *doc;
+    int least, most;   /* arguments */
+    uint64_t options;  /* bit DRV_x */
+    bool (*run)(struct drv *d);
+};
+#define VERB(name, args, least, most, options, doc) bool verb_##name(struct drv *d);
+#include "verbs.def"
+#undef VERB
+const struct drv_verb *drv_verbs(int *n);
+/* Reads argv behind the verb. *help is set when --help was among it. */
+bool drv_parse(struct oct_ctx *cx, const struct drv_verb *verb, int argc, char **argv, struct drv_options *o, bool *help);
+void drv_usage(struct oct_text *out, const struct drv_verb *verb); /* NULL: of the command */
+
+struct drv {
+    struct oct_ctx *cx;
+    struct oct_arena *a;
+    const struct drv_verb *verb;
+    struct drv_options o;
+    struct oct_outputs *out;
+    struct oct_text say;   /* goes to stdout */
+    struct oct_text talk;  /* goes to stderr: explanations */
+    int exit_code;         /* OCT_EXIT_THRESHOLD when a threshold failed */
+};
+/* Misuse of the command line, exit 64; returns false. */
+bool drv_misuse(struct drv *d, const char *fmt, ...) OCT_PRINTF(2, 3);
+/* The one output path of a verb that writes one thing; NULL with an error when there is none or more. */
+const char *drv_out(struct drv *d);
+
+/* ---- models and data (model.c) -------------------------------------------------------------------------------------------- */
+
+/* Reads a model and applies the options that rule quantization (--config, --observer, --profile, --io, --quantize). */
+struct oct_module *drv_read_model(struct drv *d, const char *path);
+/* Arrays named by --data or --input, read once; fitted to each model that takes them. */
+struct drv_arrays {
+    const char *option;   /* for messages */
+    struct oct_array *x;
+    const char **name;    /* input; NULL: the only one */
+    int n;
+};
+bool drv_read_arrays(struct drv *d, const char *option, const struct drv_list *paths, struct drv_arrays *out);
+bool drv_fit(struct drv *d, const struct drv_arrays *x, const struct oct_module *m, struct oct_dataset *out);
+/* Runs passes with data, dumps and explanations as the options say, from wherever the model stands. */
+bool drv_rewrite(struct drv *d, struct oct_module *m);
+/* Has the model passed calibrate, so that data would do nothing? */
+bool drv_is_calibrated(const struct oct_module *m);
+
+/* ---- JSON out (json.c): a value at a time, commas and line breaks by themselves --------------------------------------------- */
+
+struct drv_json {
+    struct oct_text *out;
+    int depth;
+    bool first;
+};
+void drv_json_init(struct drv_json *j, struct oct_text *out);
+/* key is NULL for elements of a list. */
+void drv_json_open(struct drv_json *j, const char *key, char bracket);
+void drv_json_close(struct drv_json *j, char bracket); /* the outermost ends the line */
+void drv_json_str(struct drv_json *j, const char *key, const char *v); /* NULL: null */
+void drv_json_int(struct drv_json *j, const char *key, int64_t v);
+void drv_json_num(struct drv_json *j, const char *key, double v); /* not finite: null */
+
+#endif

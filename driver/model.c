@@ -1,0 +1,197 @@
+/* model.c - what verbs share about models: reading them under the options that rule quantization, fitting data to their inputs,
+ * running passes with dumps. */
+#include <string.h>
+
+#include "driver.h"
+
+static const struct oct_span nowhere;
+
+/* ---- reading ------------------------------------------------------------------------------------------------------------ */
+
+static void set_option(struct oct_module *m, enum oct_option_id id, int word) {
+    if (word < 0) return;
+    m->option[id] = (uint8_t)word;
+    m->option_set |= (uint32_t)1 << id;
+}
+
+/* A rule behind the model's own and before those of --config: it changes the default, and what is said of single ops stays. */
+static void add_observer_rule(struct oct_module *m, int word) {
+    struct oct_rule *rules = OCT_NEW_N(m->arena, struct oct_rule, m->nrules + 1);
+    if (m->nrules) memcpy(rules, m->rule, m->nrules * sizeof *rules);
+    struct oct_rule *r = &rules[m->nrules++];
+    r->kind = OCT_RULE_ANY;
+    r->set = (uint32_t)1 << OCT_Q_act_observer;
+    r->q.act_observer = (uint8_t)word;
+    m->rule = rules;
+}
+
+struct oct_module *drv_read_model(struct drv *d, const char *path) {
+    struct oct_module *m = oct_read_model(d->cx, path);
+    if (!m) return NULL;
+    set_option(m, OCT_OPT_profile, d->o.profile);
+    set_option(m, OCT_OPT_io, d->o.io);
+    set_option(m, OCT_OPT_quantize, d->o.quantize);
+    if (d->o.observer >= 0) add_observer_rule(m, d->o.observer);
+    if (d->o.config && !oct_read_qconfig(d->cx, d->o.config, m)) return NULL;
+    return m;
+}
+
+/* ---- data ----------------------------------------------------------------------------------------------------------------- */
+
+/* Length of the NAME of NAME=PATH, 0 for a plain path. */
+static size_t name_length(const char *s) {
+    const size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.");
+    return s[n] == '=' && !(s[0] >= '0' && s[0] <= '9') && s[0] != '.' ? n : 0;
+}
+
+bool drv_read_arrays(struct drv *d, const char *option, const struct drv_list *paths, struct drv_arrays *out) {
+    *out = (struct drv_arrays){.option = option, .n = paths->n};
+    out->x = OCT_NEW_N(d->a, struct oct_array, paths->n);
+    out->name = OCT_NEW_N(d->a, const char *, paths->n);
+    for (int i = 0; i < paths->n; i++) {
+        const char *path = paths->v[i];
+        const size_t n = name_length(path);
+        if (n) {
+            out->name[i] = oct_strndup(d->a, path, n);
+            path += n + 1;
+        }
+        if (!oct_npy_read(d->cx, d->a, path, &out->x[i])) return false;
+    }
+    return true;
+}
+
+/* "'a', 'b'": the inputs, for messages. */
+static const char *input_names(struct drv *d, const struct oct_module *m) {
+    struct oct_text t;
+    oct_text_init(&t, d->a);
+    OCT_FOR_NODES(m, n) {
+        if (n->op == OCT_OP_input) oct_text_addf(&t, "%s'%s'", t.len ? ", " : "", n->name);
+    }
+    return t.len ? t.s : "none";
+}
+
+static const struct oct_array *array_for(const struct drv_arrays *x, const char *input, bool only) {
+    for (int i = 0; i < x->n; i++)
+        if (x->name[i] ? strcmp(x->name[i], input) == 0 : only) return &x->x[i];
+    return NULL;
+}
+
+bool drv_fit(struct drv *d, const struct drv_arrays *x, const struct oct_module *m, struct oct_dataset *out) {
+    uint32_t inputs = 0, k = 0;
+    OCT_FOR_NODES(m, n) inputs += n->op == OCT_OP_input;
+    struct oct_input_data *in = OCT_NEW_N(d->a, struct oct_input_data, inputs);
+    *out = (struct oct_dataset){.in = in, .nin = inputs};
+    if ((uint32_t)x->n != inputs)
+        return drv_misuse(d, "the model has %u input%s (%s), %s names data for %d", inputs, inputs == 1 ? "" : "s",
+                          input_names(d, m), x->option, x->n);
+    OCT_FOR_NODES(m, n) {
+        if (n->op != OCT_OP_input) continue;
+        const struct oct_array *a = array_for(x, n->name, inputs == 1);
+        if (!a)
+            return drv_misuse(d, "no data for input '%s': %s %s=X.npy (inputs: %s)", n->name, x->option, n->name,
+                              input_names(d, m));
+        int64_t samples;
+        if (!oct_data_fit(d->cx, d->a, a, n, &in[k].data, &samples)) return false;
+        in[k++].input = n;
+        if (k > 1 && samples != out->samples) {
+            oct_error(d->cx, nowhere, OCT_E4004, "%s: %lld samples, but the inputs before have %lld", a->name, (long long)samples,
+                      (long long)out->samples);
+            return false;
+        }
+        out->samples = samples;
+    }
+    return true;
+}
+
+/* ---- passes ------------------------------------------------------------------------------------------------------------------
+ */
+
+/* Row of the pipeline with this label, -1 when there is none. */
+static int row_of(const char *label) {
+    uint32_t n;
+    const struct oct_pipeline_row *rows = oct_pipeline(&n);
+    for (uint32_t i = 0; label && i < n; i++)
+        if (strcmp(rows[i].label, label) == 0) return (int)i;
+    return -1;
+}
+
+bool drv_is_calibrated(const struct oct_module *m) { return row_of(m->after) >= row_of("calibrate"); }
+
+struct rewriting {
+    struct drv *d;
+    struct oct_dumps *dumps;
+    unsigned steps;
+};
+
+static bool after_pass(void *user, struct oct_module *m, const char *label, double ms, unsigned changes) {
+    struct rewriting *r = user;
+    const struct drv_options *o = &r->d->o;
+    if (o->timing) oct_text_addf(&r->d->talk, "%-18s %6u change%s %9.2f ms\n", label, changes, changes == 1 ? " " : "s", ms);
+    const int step = o->passes ? (int)r->steps++ : row_of(label);
+    if (!r->dumps || (strcmp(o->dump_after, "all") != 0 && strcmp(o->dump_after, label) != 0)) return true;
+    return oct_dumps_add(r->dumps, m, oct_sprintf(r->d->a, "%02d_%s.8vo", step, label));
+}
+
+/* "a,b,c" as a NULL-terminated list. */
+static const char *const *split(struct drv *d, const char *s) {
+    const char **list = OCT_NEW_N(d->a, const char *, strlen(s) + 2);
+    for (int n = 0; *s;) {
+        const size_t len = strcspn(s, ",");
+        if (len) list[n++] = oct_strndup(d->a, s, len);
+        s += len + (s[len] == ',');
+    }
+    return list;
+}
+
+static bool begin_dumps(struct rewriting *r) {
+    struct drv *d = r->d;
+    const char *label = d->o.dump_after;
+    if (!label && !d->o.dump_dir) return true;
+    if (!label || !d->o.dump_dir) return drv_misuse(d, "--dump-after and --dump-dir belong together");
+    if (strcmp(label, "all") != 0 && row_of(label) < 0 && !oct_pass_find(label)) {
+        oct_error(d->cx, nowhere, OCT_E5001, "--dump-after: pass '%s' is not known", label);
+        oct_help(d->cx, "'octavo passes' lists them");
+        return false;
+    }
+    r->dumps = oct_dumps_new(d->cx, d->out, d->o.dump_dir);
+    return true;
+}
+
+static bool read_stats(struct drv *d, struct oct_stats *s) {
+    for (int i = 0; i < d->o.stats.n; i++) {
+        struct oct_bytes file;
+        if (!oct_read_file(d->cx, d->o.stats.v[i], &file) || !oct_stats_parse(d->cx, file, d->o.stats.v[i], s)) return false;
+    }
+    return true;
+}
+
+bool drv_rewrite(struct drv *d, struct oct_module *m) {
+    struct rewriting r = {.d = d};
+    struct oct_run_options run = {.after = after_pass, .user = &r, .stop_after = d->o.stop_after, .check_each = d->o.check_each};
+    if (d->o.passes && d->o.stop_after) return drv_misuse(d, "--passes and --stop-after exclude each other");
+    if (d->o.passes) run.passes = split(d, d->o.passes);
+    if (d->o.explain) run.explain = &d->talk;
+    if (!begin_dumps(&r)) return false;
+
+    struct oct_dataset data;
+    if (d->o.data.n && drv_is_calibrated(m)) {
+        oct_note(d->cx, nowhere, "--data is ignored: the model is calibrated already (after=%s)", m->after);
+    } else if (d->o.data.n) {
+        struct drv_arrays arrays;
+        if (!drv_read_arrays(d, "--data", &d->o.data, &arrays) || !drv_fit(d, &arrays, m, &data)) return false;
+        run.data = &data;
+    }
+    struct oct_stats stats;
+    oct_stats_init(&stats, d->a);
+    if (!read_stats(d, &stats)) return false;
+    if (d->o.stats.n || d->o.save_stats) run.stats = &stats;
+
+    if (!oct_run_pipeline(d->cx, m, &run)) return false;
+    if (d->o.save_stats) {
+        struct oct_text text;
+        oct_text_init(&text, d->a);
+        oct_stats_print(&text, &stats);
+        if (!oct_outputs_add(d->out, d->o.save_stats, text.s, text.len)) return false;
+    }
+    return !r.dumps || oct_dumps_finish(r.dumps);
+}
