@@ -1,0 +1,38 @@
+/* onnx_ops.c - the table of ONNX operators, from onnx_ops.def. */
+#include <limits.h>
+#include <string.h>
+
+#include "onnx_import.h"
+
+#define ONNX(name, lo, hi, results, attrs, build, fold, op)                                                                      \
+    oct_onnx_handler oct_onnx_build_##build;                                                                                     \
+    oct_onnx_folder oct_onnx_fold_##fold;
+#include "onnx_ops.def"
+#undef ONNX
+#define oct_onnx_build_none NULL
+#define oct_onnx_fold_none  NULL
+
+static const struct oct_onnx_op ops[] = {
+#define ONNX(name, lo, hi, results, attrs, build, fold, op)                                                                      \
+    {#name, lo, hi, results, attrs, oct_onnx_build_##build, oct_onnx_fold_##fold, OCT_OP_##op},
+#include "onnx_ops.def"
+#undef ONNX
+};
+enum { OPS = sizeof ops / sizeof *ops };
+
+static const char *const names[] = {
+#define ONNX(name, ...) #name,
+#include "onnx_ops.def"
+#undef ONNX
+    NULL};
+
+const struct oct_onnx_op *oct_onnx_op_find(const char *name) {
+    for (int i = 0; i < OPS; i++)
+        if (!strcmp(ops[i].name, name)) return &ops[i];
+    return NULL;
+}
+
+const char *const *oct_onnx_op_names(size_t *n) {
+    *n = OPS;
+    return names;
+}
