@@ -66,6 +66,8 @@ void oct_text_add_f32(struct oct_text *t, float x);
 void oct_text_add_quoted(struct oct_text *t, const char *s);
 /* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void oct_text_add_json(struct oct_text *t, const char *s);
+/* Bytes of the UTF-8 character at s (1 to 4), 0 when it is none; reads no further than the first byte that does not belong. */
+size_t oct_utf8_length(const char *s);
 
 /* ---- source text and spans ------------------------------------------------------------------------------------ */
 

@@ -66,8 +66,9 @@ void oct_text_add_f32(struct oct_text *t, float x) {
     if (!strpbrk(buf, ".e")) oct_text_add(t, ".0");
 }
 
-/* Length of the valid UTF-8 sequence at s (2..4), 0 when there is none. */
-static size_t utf8_length(const unsigned char *s) {
+size_t oct_utf8_length(const char *text) {
+    const unsigned char *s = (const unsigned char *)text;
+    if (s[0] < 0x80) return 1;
     size_t n = s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
     for (size_t i = 1; i < n; i++)
         if ((s[i] & 0xc0) != 0x80) return 0;
@@ -81,7 +82,7 @@ static size_t utf8_length(const unsigned char *s) {
 void oct_text_add_quoted(struct oct_text *t, const char *s) {
     oct_text_addn(t, "\"", 1);
     for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
-        size_t n = *p >= 0x80 ? utf8_length(p) : 0;
+        size_t n = *p >= 0x80 ? oct_utf8_length((const char *)p) : 0;
         if (n) {
             oct_text_addn(t, (const char *)p, n);
             p += n - 1;

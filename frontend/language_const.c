@@ -1,0 +1,242 @@
+/* language_const.c - constants: written in the text, random, or in the weights file. Requires safetensors.c for the file,
+ * language_args.c for types. A constant's data are the file's bytes themselves wherever they lie there. */
+#include <string.h>
+
+#include "language.h"
+
+/* ---- the weights file -------------------------------------------------------------------------------------------------- */
+
+/* Up to this many tensors are searched for one that was meant. */
+enum { SEARCH_MAX = 10000 };
+
+const struct oct_st_tensor *oct_lang_tensor(struct oct_lang *l, const char *key, struct oct_span at) {
+    if (l->weights_bad) {
+        l->bad = true; /* the weights statement said why */
+        return NULL;
+    }
+    if (!l->have_weights) {
+        if (oct_lang_error(l, at, OCT_E1009, "no weights file is named above, and this is in one"))
+            oct_help(l->cx, "write: weights \"FILE.safetensors\"");
+        l->have_weights = l->weights_bad = true;
+        return NULL;
+    }
+    const struct oct_st_tensor *t = oct_safetensors_find(&l->weights, key);
+    if (t) return t;
+    const size_t n = l->weights.n < SEARCH_MAX ? l->weights.n : SEARCH_MAX;
+    const char **names = OCT_NEW_N(l->scratch, const char *, n);
+    for (size_t i = 0; i < n; i++) names[i] = l->weights.tensor[i].name;
+    if (oct_lang_error(l, at, OCT_E1023, "the weights file has no tensor '%s'", key)) oct_lang_suggest(l, key, names, n, NULL);
+    return NULL;
+}
+
+/* i4 and u4 lie one to a byte in files. */
+static enum oct_dtype stored_as(enum oct_dtype t) { return t == OCT_I4 ? OCT_I8 : t == OCT_U4 ? OCT_U8 : t; }
+
+static bool codes_fit(enum oct_dtype t, const void *data, int64_t n) {
+    const int8_t *p = data;
+    for (int64_t i = 0; i < n; i++) {
+        const int code = t == OCT_U4 ? (uint8_t)p[i] : p[i];
+        if (code < oct_dtype_min(t) || code > oct_dtype_max(t)) return false;
+    }
+    return true;
+}
+
+/* Data of a tensor of the file for a constant of type `t`, whose dimensions it fills in where they were left out. */
+static const void *data_of_file(struct oct_lang *l, const char *key, struct oct_type *t, struct oct_span at) {
+    const struct oct_st_tensor *st = oct_lang_tensor(l, key, at);
+    if (!st) return NULL;
+    struct oct_type in_file = {.dtype = st->dtype, .rank = st->rank};
+    memcpy(in_file.dim, st->dim, sizeof in_file.dim);
+    if (t->rank == OCT_ANY_RANK) {
+        t->rank = st->rank;
+        memcpy(t->dim, st->dim, sizeof t->dim);
+    }
+    if (st->dtype != stored_as(t->dtype) || !oct_shape_equal(&in_file, t)) {
+        oct_lang_error(l, at, OCT_E1024, "'%s' is %s in the weights file, not %s", key, oct_type_text(l->scratch, &in_file),
+                       oct_type_text(l->scratch, t));
+        return NULL;
+    }
+    for (int i = 0; i < t->rank; i++)
+        if (t->dim[i] < 1) {
+            oct_lang_error(l, at, OCT_E1024, "'%s' of the weights file has no elements", key);
+            return NULL;
+        }
+    const int64_t n = oct_type_elements(t, 1);
+    if (n < 0) {
+        oct_lang_error(l, at, OCT_E1019, "a tensor of more than %lld elements", (long long)OCT_MAX_ELEMENTS);
+        return NULL;
+    }
+    if (stored_as(t->dtype) == t->dtype || codes_fit(t->dtype, st->data, n)) return st->data;
+    oct_lang_error(l, at, OCT_E1024, "'%s' of the weights file has codes that do not fit %s", key, oct_dtype_name(t->dtype));
+    return NULL;
+}
+
+/* ---- random constants --------------------------------------------------------------------------------------------------------
+ */
+
+/* The finalizer of splitmix64: a bijection of 64 bits that leaves no pattern of its argument. */
+static uint64_t mix(uint64_t z) {
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+/* Counter-based: element i depends on seed and i alone, so a constant is the same wherever and in whatever order it is made. */
+uint64_t oct_lang_random(uint64_t seed, uint64_t index) {
+    const uint64_t golden = UINT64_C(0x9e3779b97f4a7c15);
+    return mix(mix(seed + golden) + (index + 1) * golden) >> 11;
+}
+
+static void store_int(enum oct_dtype t, void *data, int64_t i, int64_t v) {
+    switch (oct_dtype_size(t)) {
+    case 1: ((uint8_t *)data)[i] = (uint8_t)v; break;
+    case 2: ((uint16_t *)data)[i] = (uint16_t)v; break;
+    case 4: ((uint32_t *)data)[i] = (uint32_t)v; break;
+    default: ((int64_t *)data)[i] = v; break;
+    }
+}
+
+/* Floats uniform in [lo, hi). Integers uniform over the codes in [lo, hi), over all codes where no range was given. */
+static const void *random_data(struct oct_lang *l, const struct oct_type *t, const struct oct_attrs *at, struct oct_span span) {
+    const uint64_t n = (uint64_t)oct_type_elements(t, 1);
+    l->random_bytes += n * oct_dtype_size(t->dtype);
+    if (l->random_bytes > OCT_RANDOM_MAX) {
+        oct_lang_error(l, span, OCT_E1025, "random constants of more than %d MiB", OCT_RANDOM_MAX >> 20);
+        return NULL;
+    }
+    const double lo = (double)at->within[0], hi = (double)at->within[1];
+    if (!(lo < hi) || !isfinite(lo) || !isfinite(hi)) {
+        if (oct_lang_error(l, span, OCT_E1025, "a random constant is within=(lo,hi), finite, lo below hi"))
+            oct_help(l->cx, "within=(-1.0,1.0) is the default");
+        return NULL;
+    }
+    void *data = oct_alloc_n(l->m->arena, n, oct_dtype_size(t->dtype));
+    if (t->dtype == OCT_F32) {
+        const float below_hi = nextafterf(at->within[1], at->within[0]);
+        for (uint64_t i = 0; i < n; i++) {
+            const float x = (float)(lo + (hi - lo) * ((double)oct_lang_random((uint64_t)at->seed, i) * 0x1p-53));
+            ((float *)data)[i] = x < at->within[1] ? x : below_hi; /* rounding may have reached hi */
+        }
+        return data;
+    }
+    const bool ranged = OCT_HAS(*at, within);
+    const double least = t->dtype == OCT_I64 ? -0x1p31 : (double)oct_dtype_min(t->dtype),
+                 most = t->dtype == OCT_I64 ? 0x1p31 - 1 : (double)oct_dtype_max(t->dtype);
+    const double first = ranged && ceil(lo) > least ? ceil(lo) : least,
+                 last = ranged && ceil(hi) - 1 < most ? ceil(hi) - 1 : most;
+    if (first > last) {
+        oct_lang_error(l, span, OCT_E1025, "there is no code of %s within these limits", oct_dtype_name(t->dtype));
+        return NULL;
+    }
+    const uint64_t codes = (uint64_t)(last - first) + 1; /* at most 2^32: the product below stays under 2^85 */
+    for (uint64_t i = 0; i < n; i++)
+        store_int(t->dtype, data, (int64_t)i,
+                  (int64_t)first + (int64_t)((oct_lang_random((uint64_t)at->seed, i) >> 21) * codes >> 32));
+    return data;
+}
+
+/* ---- constants in the text
+ * ----------------------------------------------------------------------------------------------------- */
+
+static const void *inline_data(struct oct_lang *l, const struct oct_type *t, const struct oct_item *v) {
+    const struct oct_list one = {(struct oct_item *)v, 1, 1}, *list = v->kind == OCT_ITEM_LIST ? v->u.list : &one;
+    const int64_t n = oct_type_elements(t, 1);
+    if (n != list->n) {
+        if (oct_lang_error(l, v->at, OCT_E1024, "%u elements for %s, which has %lld", list->n, oct_type_text(l->scratch, t),
+                           (long long)n))
+            oct_help(l->cx, "the list is flat, the last dimension running fastest");
+        return NULL;
+    }
+    void *data = oct_alloc_n(l->m->arena, list->n, oct_dtype_size(t->dtype));
+    for (uint32_t i = 0; i < list->n; i++) {
+        const struct oct_item *e = &list->item[i];
+        float x;
+        if (e->kind == OCT_ITEM_BAD) return NULL;
+        if (t->dtype == OCT_F32 && oct_lang_float(e, &x)) ((float *)data)[i] = x;
+        else if (t->dtype != OCT_F32 && e->kind == OCT_ITEM_INT && e->u.i >= oct_dtype_min(t->dtype) &&
+                 e->u.i <= oct_dtype_max(t->dtype))
+            store_int(t->dtype, data, i, e->u.i);
+        else {
+            if (t->dtype == OCT_F32) oct_lang_error(l, e->at, OCT_E1024, "this is no number");
+            else
+                oct_lang_error(l, e->at, OCT_E1024, "an element of %s is a whole number from %lld to %lld",
+                               oct_dtype_name(t->dtype), (long long)oct_dtype_min(t->dtype), (long long)oct_dtype_max(t->dtype));
+            return NULL;
+        }
+    }
+    return data;
+}
+
+/* ---- the statement, and uses
+ * ------------------------------------------------------------------------------------------------------ */
+
+static struct oct_node *build(struct oct_lang *l, const char *name, const struct oct_type *t, const void *data,
+                              const struct oct_attrs *at, struct oct_span span) {
+    struct oct_node *n = oct_build_const(l->m, oct_strdup(l->m->arena, name), t, data, span);
+    if (!n) l->bad = true;
+    else if (at) n->at = *at;
+    return n;
+}
+
+static bool dims_needed(struct oct_lang *l, const struct oct_item *name, const struct oct_annotation *type,
+                        const struct oct_type *t) {
+    if (t->rank != OCT_ANY_RANK) return true;
+    if (oct_lang_error(l, type->dtype.at, OCT_E1019, "constant '%s' has no dimensions", name->u.text))
+        oct_help(l->cx, "they may be left out only where the weights file knows them; a scalar is f32[]");
+    return false;
+}
+
+void oct_lang_const(struct oct_lang *l, const struct oct_item *name, const struct oct_annotation *type,
+                    const struct oct_item *data, const struct oct_args *args) {
+    if (l->bad) return;
+    const bool by_hash = data && data->kind == OCT_ITEM_HASH;
+    const bool random = data && data->kind == OCT_ITEM_NAME && !strcmp(data->u.text, "random");
+    const bool file = !data || by_hash || (data->kind == OCT_ITEM_NAME && !strcmp(data->u.text, "file"));
+    uint64_t legal = (uint64_t)1 << OCT_A_from | (uint64_t)1 << OCT_A_doc | (uint64_t)1 << OCT_A_why;
+    if (random) legal |= (uint64_t)1 << OCT_A_seed | (uint64_t)1 << OCT_A_within;
+    const char *owner = random ? "a random constant" : "a constant";
+    struct oct_attrs at;
+    oct_attrs_init(&at);
+    for (uint32_t i = 0; i < type->quals.n; i++)
+        if (!oct_lang_is_qual(&type->quals.arg[i])) oct_lang_attr(l, &at, legal, owner, &type->quals.arg[i]);
+    for (uint32_t i = 0; args && i < args->n; i++) oct_lang_attr(l, &at, legal, owner, &args->arg[i]);
+    if (random) OCT_MARK(at, seed); /* what makes it print as random again */
+
+    struct oct_type t;
+    const void *bytes = NULL;
+    if (l->bad || !oct_lang_type(l, type, false, &t)) return;
+    if (file) bytes = data_of_file(l, by_hash ? data->u.text : name->u.text, &t, by_hash ? data->at : name->at);
+    else if (dims_needed(l, name, type, &t)) bytes = random ? random_data(l, &t, &at, data->at) : inline_data(l, &t, data);
+    if (!bytes || !oct_lang_quant(l, &type->quals, name->u.text, &t) || l->bad) {
+        l->bad = true;
+        return;
+    }
+    build(l, name->u.text, &t, bytes, &at, name->at);
+}
+
+struct oct_node *oct_lang_use_const(struct oct_lang *l, const struct oct_item *name) {
+    struct oct_node *n = oct_find_const(l->m, name->u.text);
+    if (n) return n;
+    if (l->bad) return &l->silent;
+    struct oct_type t = {.rank = OCT_ANY_RANK};
+    const struct oct_st_tensor *st = NULL;
+    if (l->have_weights || l->weights_bad) st = oct_lang_tensor(l, name->u.text, name->at);
+    else if (oct_lang_error(l, name->at, OCT_E1023, "there is no constant '@%s' up to here, and no weights file", name->u.text))
+        oct_help(l->cx, "write: const @%s : f32[...] = random, or name the file: weights \"FILE.safetensors\"", name->u.text);
+    if (st) {
+        t.dtype = st->dtype;
+        const void *data = data_of_file(l, name->u.text, &t, name->at);
+        if (data) n = build(l, name->u.text, &t, data, NULL, name->at);
+    }
+    if (n) return n;
+    oct_lang_silence(l, true, name->u.text);
+    return &l->silent;
+}
+
+struct oct_node *oct_lang_number(struct oct_lang *l, const struct oct_item *number) {
+    float x;
+    if (l->bad || !oct_lang_float(number, &x)) return &l->silent;
+    const struct oct_type scalar = {.dtype = OCT_F32};
+    struct oct_node *n = oct_build_const_copy(l->m, oct_fresh_const_name(l->m, "k"), &scalar, &x, number->at);
+    return n ? n : &l->silent;
+}
