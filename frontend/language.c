@@ -77,6 +77,10 @@ void oct_lang_silence(struct oct_lang *l, bool is_const, const char *name) {
     if (!oct_names_find(l->m->names, name, is_const)) oct_names_put(l->m->names, name, is_const, &l->silent);
 }
 
+void oct_lang_define(struct oct_lang *l, bool is_const, const char *name) {
+    if (oct_names_find(l->m->names, name, is_const) == &l->silent) oct_names_drop(l->m->names, name, is_const);
+}
+
 bool oct_lang_end_statement(struct oct_lang *l) {
     if (!l->have_version) no_model(l);
     if (l->bad) {
@@ -345,6 +349,7 @@ void oct_lang_input(struct oct_lang *l, const struct oct_item *name, const struc
             oct_help(l->cx, "write them all, N being the batch: input %s : f32[N,3,32,32]", name->u.text);
         return;
     }
+    oct_lang_define(l, false, name->u.text);
     struct oct_node *n = oct_build_input(l->m, oct_strdup(l->m->arena, name->u.text), &t, name->at);
     if (n) n->at = at;
     else l->bad = true;

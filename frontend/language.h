@@ -122,6 +122,8 @@ void oct_lang_syntax_error(struct oct_lang *l, struct oct_span at, const char *e
 
 /* Uses of this name cause no errors from here on. */
 void oct_lang_silence(struct oct_lang *l, bool is_const, const char *name);
+/* Before a sound definition: an earlier one of this name that failed, or a use above it, no longer counts. */
+void oct_lang_define(struct oct_lang *l, bool is_const, const char *name);
 
 /* Operands of a call: a node, NULL for '_', &l->silent for one that was reported already. */
 void oct_lang_operand(struct oct_lang *l, struct oct_call *c, struct oct_node *n);

@@ -172,6 +172,7 @@ static const void *inline_data(struct oct_lang *l, const struct oct_type *t, con
 
 static struct oct_node *build(struct oct_lang *l, const char *name, const struct oct_type *t, const void *data,
                               const struct oct_attrs *at, struct oct_span span) {
+    oct_lang_define(l, true, name);
     struct oct_node *n = oct_build_const(l->m, oct_strdup(l->m->arena, name), t, data, span);
     if (!n) l->bad = true;
     else if (at) n->at = *at;

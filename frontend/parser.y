@@ -11,6 +11,8 @@
 %param {struct oct_lang *l}
 
 %code requires {
+#include <string.h>
+
 #include "language.h"
 }
 %code provides {

@@ -98,7 +98,7 @@ void oct_text_add_quoted(struct oct_text *t, const char *s) {
 void oct_text_add_json(struct oct_text *t, const char *s) {
     oct_text_addn(t, "\"", 1);
     for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
-        const size_t n = *p >= 0x80 ? utf8_length(p) : 0;
+        const size_t n = *p >= 0x80 ? oct_utf8_length((const char *)p) : 0;
         if (n) {
             oct_text_addn(t, (const char *)p, n);
             p += n - 1;
