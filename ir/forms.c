@@ -160,28 +160,6 @@ static bool check_form(struct oct_ctx *cx, const struct oct_node *n, bool *integ
 
 /* ---- the result ---- */
 
-/* The annotation may only repeat what operands imply. */
-static bool check_implied(struct oct_ctx *cx, const struct oct_node *n, const struct oct_type *declared,
-                          const struct oct_type *t) {
-    if (!declared) return true;
-    if (declared->q && !t->q && oct_dtype_is_float(t->dtype)) {
-        oct_misuse(cx, n, OCT_E2209, "the annotation has a scale, but the result of float operands is float");
-        if (n->noperands) oct_note_operand(cx, n, 0);
-        oct_help(cx, "quantize the result: 'q : %s scale=... zero=... = quantize(...)'", oct_dtype_name(declared->dtype));
-        return false;
-    }
-    if (declared->dtype != t->dtype) {
-        oct_misuse(cx, n, OCT_E2206, "the result is %s, but the annotation says %s", oct_dtype_name(t->dtype),
-                   oct_dtype_name(declared->dtype));
-        return oct_note_operand(cx, n, 0);
-    }
-    if (!declared->q || oct_quant_equal(declared->q, t->q)) return true;
-    oct_misuse(cx, n, OCT_E2207, "the result shares the parameters of its operand, but the annotation gives others");
-    oct_note_operand(cx, n, 0);
-    oct_help(cx, "leave them out, and put requantize after it where others are wanted");
-    return false;
-}
-
 /* The annotation decides: quantized results. */
 static bool take_declared(struct oct_ctx *cx, const struct oct_node *n, const struct oct_type *declared, struct oct_type *out) {
     if (!declared || !declared->q) {
@@ -231,9 +209,29 @@ bool oct_form_check(struct oct_ctx *cx, const struct oct_node *n, const struct o
     if (info->flags & OCT_SHARESQ) {
         out->dtype = operand(n, 0)->dtype;
         out->q = operand(n, 0)->q;
-        return check_implied(cx, n, declared, out);
+        return true;
     }
-    if (integer ? !take_declared(cx, n, declared, out) : (out->dtype = OCT_F32, !check_implied(cx, n, declared, out)))
-        return false;
+    out->dtype = OCT_F32;
+    if (integer && !take_declared(cx, n, declared, out)) return false;
     return check_integer_attrs(cx, n, integer, out->dtype);
+}
+
+bool oct_form_agrees(struct oct_ctx *cx, const struct oct_node *n, const struct oct_type *declared, const struct oct_type *t) {
+    if (!declared) return true;
+    if (declared->q && !t->q && oct_dtype_is_float(t->dtype)) {
+        oct_misuse(cx, n, OCT_E2209, "the annotation has a scale, but the result of float operands is float");
+        if (n->noperands) oct_note_operand(cx, n, 0);
+        oct_help(cx, "quantize the result: 'q : %s scale=... zero=... = quantize(...)'", oct_dtype_name(declared->dtype));
+        return false;
+    }
+    if (declared->dtype != t->dtype) {
+        oct_misuse(cx, n, OCT_E2206, "the result is %s, but the annotation says %s", oct_dtype_name(t->dtype),
+                   oct_dtype_name(declared->dtype));
+        return oct_note_operand(cx, n, 0);
+    }
+    if (!declared->q || oct_quant_equal(declared->q, t->q)) return true;
+    oct_misuse(cx, n, OCT_E2207, "the result shares the parameters of its operand, but the annotation gives others");
+    oct_note_operand(cx, n, 0);
+    oct_help(cx, "leave them out, and put requantize after it where others are wanted");
+    return false;
 }

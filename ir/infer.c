@@ -169,7 +169,9 @@ bool oct_infer_declared(struct oct_ctx *cx, struct oct_node *n, const struct oct
     struct oct_type t = {.rank = OCT_ANY_RANK};
     if (!check_operands(cx, n) || !check_attrs(cx, n)) return false;
     if (declared && declared->rank > OCT_MAX_RANK) return check_dims(cx, n, declared);
-    if (!oct_form_check(cx, n, declared, &t) || !info->shape(cx, n, &t) || !check_dims(cx, n, &t)) return false;
+    if (!oct_form_check(cx, n, declared, &t) || !info->shape(cx, n, &t) || !check_dims(cx, n, &t) ||
+        !oct_form_agrees(cx, n, declared, &t))
+        return false;
     if (declared && declared->rank != OCT_ANY_RANK && !oct_shape_equal(declared, &t)) {
         oct_misuse(cx, n, OCT_E2102, "the result is %s, but the annotation says %s", oct_type_text(oct_own(cx), &t),
                    oct_type_text(oct_own(cx), declared));

@@ -31,8 +31,10 @@ static inline bool oct_has_operand(const struct oct_node *n, int i) { return i <
 
 /* ---- forms.c ---- */
 
-/* Element types: checks operands and annotation against what the op takes, sets dtype and q of *out. */
+/* Element types: checks operands against what the op takes, sets dtype and q of *out, from the annotation where it decides. */
 bool oct_form_check(struct oct_ctx *cx, const struct oct_node *n, const struct oct_type *declared, struct oct_type *out);
+/* Where it does not decide it may only repeat what operands imply; asked after the shape rule, which may move a channel axis. */
+bool oct_form_agrees(struct oct_ctx *cx, const struct oct_node *n, const struct oct_type *declared, const struct oct_type *t);
 /* Checks parameters against dtype and dimensions. */
 bool oct_quant_check(struct oct_ctx *cx, const struct oct_node *n, const struct oct_type *t);
 
