@@ -334,14 +334,23 @@ static bool input_dims(struct oct_onnx *im, const char *name, const OctOnnx__Sha
     return oct_type_elements(t, 1) > 0 || input_error(im, OCT_E3007, name, "its dimensions multiply to too many elements", NULL);
 }
 
-/* Integer inputs get their parameters from the DequantizeLinear that reads them. */
+/* Integer inputs get their parameters from the DequantizeLinear that reads them, or what only moves their elements. */
 static const struct oct_quant *input_quant(struct oct_onnx *im, const OctOnnx__Graph *g, const char *name,
                                            const struct oct_type *t) {
+    bool moved = false;
     for (size_t i = 0; i < g->n_node; i++) {
         const OctOnnx__Node *n = g->node[i];
-        if (!n->op_type || strcmp(n->op_type, "DequantizeLinear") || n->n_input < 2 || strcmp(n->input[0], name)) continue;
+        if (!n->op_type || !n->n_input || !n->n_output || strcmp(n->input[0], name)) continue;
+        const struct oct_onnx_op *op = oct_onnx_op_find(n->op_type);
+        if (op && oct_op_info(op->to)->flags & OCT_MOVES) {
+            name = n->output[0];
+            moved = true;
+            continue;
+        }
+        if (!op || op->to != OCT_OP_dequantize) continue;
         bind(im, n, false);
-        return oct_onnx_has(im, 1) ? oct_onnx_quant(im, t) : NULL;
+        const struct oct_quant *q = oct_onnx_has(im, 1) ? oct_onnx_quant(im, t) : NULL;
+        return q && moved && q->axis >= 0 ? NULL : q;
     }
     return NULL;
 }
@@ -505,6 +514,17 @@ static const char *model_name(struct oct_arena *a, const char *path) {
     return !*s || (*s >= '0' && *s <= '9') ? oct_sprintf(a, "model_%s", s) : s;
 }
 
+/* Weights that were taken in another form leave the original, and its dequantize, without use. */
+static void drop_unused(struct oct_module *m) {
+    oct_count_uses(m);
+    for (struct oct_node *n = m->last, *prev; n; n = prev) {
+        prev = n->prev;
+        if (n->nuses || (n->op != OCT_OP_const && n->op != OCT_OP_dequantize)) continue;
+        for (int i = 0; i < n->noperands; i++) n->operand[i]->nuses--;
+        oct_remove(m, n);
+    }
+}
+
 struct oct_module *oct_import_onnx(struct oct_ctx *cx, const char *path, struct oct_bytes file) {
     unsigned before = oct_error_count(cx);
     struct oct_module *m = oct_module_new(cx, model_name(oct_own(cx), path));
@@ -518,6 +538,7 @@ struct oct_module *oct_import_onnx(struct oct_ctx *cx, const char *path, struct 
         import_graph(im, model);
     }
     if (oct_error_count(cx) == before) {
+        drop_unused(m);
         oct_module_settle(m);
         if (oct_verify(m)) return m;
     }

@@ -138,7 +138,7 @@ static bool varint(struct scan *s, size_t end, uint64_t *out) {
             return true;
         }
     }
-    return bad(s, "a number is longer than ten bytes");
+    return bad(s, "a number does not fit 64 bits"); /* not reached: the tenth byte ends it */
 }
 
 /* Elements of a packed field, which end where the field ends. */
