@@ -73,11 +73,11 @@ void oct_observe_mse(const struct oct_histogram *h, enum oct_scheme s, int32_t q
         if (rlo == 0 && i < COARSE) break;
         for (int j = COARSE; j >= 1; j--) {
             if (rhi == 0 && j < COARSE) break;
-            double a = (double)i / COARSE, c = (double)j / COARSE, e = error(&b, rlo * a, rhi * c, s, qmin, qmax);
+            double a = (double)i / (double)COARSE, c = (double)j / (double)COARSE, e = error(&b, rlo * a, rhi * c, s, qmin, qmax);
             if (e < best) best = e, ba = a, bc = c;
         }
     }
-    double step = 1.0 / COARSE;
+    double step = 1.0 / (double)COARSE;
     for (int r = 0; r < REFINEMENTS; r++) {
         step /= 2;
         const double a0 = ba, c0 = bc;
