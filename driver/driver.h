@@ -73,12 +73,37 @@ struct drv_arrays {
     const char **name;    /* input; NULL: the only one */
     int n;
 };
+/* Length of the NAME of NAME=PATH, 0 for a plain path. */
+size_t drv_name_length(const char *s);
 bool drv_read_arrays(struct drv *d, const char *option, const struct drv_list *paths, struct drv_arrays *out);
 bool drv_fit(struct drv *d, const struct drv_arrays *x, const struct oct_module *m, struct oct_dataset *out);
 /* Runs passes with data, dumps and explanations as the options say, from wherever the model stands. */
 bool drv_rewrite(struct drv *d, struct oct_module *m);
 /* Has the model passed calibrate, so that data would do nothing? */
 bool drv_is_calibrated(const struct oct_module *m);
+
+/* ---- running (execute.c) -------------------------------------------------------------------------------------------------- */
+
+enum drv_engine { DRV_ENGINE_INTERP, DRV_ENGINE_C };
+/* One output over all samples. Axis 0 of dim counts them. */
+struct drv_result {
+    const char *name;
+    struct oct_type type;  /* of the module's output */
+    int rank;
+    int64_t dim[OCT_MAX_RANK + 1];
+    int64_t row;           /* elements of one sample */
+    void *data;            /* in the output's dtype */
+};
+struct drv_results {
+    struct drv_result *r;
+    uint32_t n;
+    int64_t samples;
+};
+bool drv_execute(struct drv *d, struct oct_module *m, const struct oct_dataset *data, enum drv_engine engine, struct drv_results *out);
+/* Element i as a real value: codes are dequantized (per-tensor parameters). */
+double drv_real(const struct oct_type *t, const void *data, int64_t i);
+/* Samples that one run of the module takes: 1 where the batch is N, otherwise what the inputs fix. */
+int64_t drv_chunk(const struct oct_dataset *data);
 
 /* ---- JSON out (json.c): a value at a time, commas and line breaks by themselves --------------------------------------------- */
 

@@ -38,8 +38,7 @@ struct oct_module *drv_read_model(struct drv *d, const char *path) {
 
 /* ---- data ----------------------------------------------------------------------------------------------------------------- */
 
-/* Length of the NAME of NAME=PATH, 0 for a plain path. */
-static size_t name_length(const char *s) {
+size_t drv_name_length(const char *s) {
     const size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.");
     return s[n] == '=' && !(s[0] >= '0' && s[0] <= '9') && s[0] != '.' ? n : 0;
 }
@@ -50,7 +49,7 @@ bool drv_read_arrays(struct drv *d, const char *option, const struct drv_list *p
     out->name = OCT_NEW_N(d->a, const char *, paths->n);
     for (int i = 0; i < paths->n; i++) {
         const char *path = paths->v[i];
-        const size_t n = name_length(path);
+        const size_t n = drv_name_length(path);
         if (n) {
             out->name[i] = oct_strndup(d->a, path, n);
             path += n + 1;

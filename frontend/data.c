@@ -90,26 +90,22 @@ static const char *shape_text(struct oct_arena *a, const struct oct_array *x) {
     return t.s;
 }
 
-/* One sample is the input without its N, or all of an input without N (whose data may then lack the axis of samples, or, with
- * a batch of 1, have the samples in its place). */
+/* Axis 0 of the data counts the samples: it stands for the input's N or fixed batch, or comes before an input without either. */
 static bool fit_shape(struct oct_ctx *cx, struct oct_arena *a, const struct oct_array *x, const struct oct_node *input,
                       int64_t *samples) {
     const struct oct_type *t = &input->type;
-    const bool has_n = t->rank > 0 && t->dim[0] == OCT_DIM_N, batch1 = t->rank > 0 && t->dim[0] == 1;
-    for (int lead = 0; lead <= 1; lead++) { /* lead: the data have an axis more than the input */
-        if (x->rank != t->rank + lead || (lead && has_n)) continue;
-        const bool first_is_samples = !lead && (has_n || batch1);
-        bool same = true;
-        for (int i = first_is_samples; i < t->rank; i++) same = same && t->dim[i] == x->dim[i + lead];
+    for (int lead = t->rank == 0; lead <= !oct_type_has_n(t); lead++) { /* lead: the data have an axis more than the input */
+        bool same = x->rank == t->rank + lead;
+        for (int i = !lead; same && i < t->rank; i++) same = t->dim[i] == x->dim[i + lead];
         if (!same) continue;
-        *samples = lead || first_is_samples ? x->dim[0] : 1;
+        *samples = x->dim[0] * (lead && t->rank ? t->dim[0] : 1);
         if (*samples > 0) return true;
         oct_error(cx, nowhere, OCT_E4004, "%s: there are no samples in %s", x->name, shape_text(a, x));
         return false;
     }
     oct_error(cx, nowhere, OCT_E4004, "%s: data are %s, but input '%s' is %s", x->name, shape_text(a, x), input->name,
               oct_type_text(a, t));
-    oct_note(cx, input->span, "'%s' is an input of the model here", input->name);
+    if (input->span.source) oct_note(cx, input->span, "'%s' is an input of the model here", input->name);
     oct_help(cx, "axis 0 of the data counts the samples; the other axes must be those of the input");
     return false;
 }

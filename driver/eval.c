@@ -1,0 +1,137 @@
+/* eval.c - octavo eval: how often a model is right, and how often it agrees with another one. Figures are computed sample after
+ * sample in order, from outputs that do not depend on the threads. */
+#include <math.h>
+#include <string.h>
+
+#include "driver.h"
+
+/* Class of sample i: index of the largest element, the first of equals; NaN never wins. */
+static int64_t class_of(const struct drv_result *r, int64_t i) {
+    int64_t best = 0;
+    double top = -INFINITY;
+    for (int64_t k = 0; k < r->row; k++) {
+        const double v = drv_real(&r->type, r->data, i * r->row + k);
+        if (v > top) {
+            top = v;
+            best = k;
+        }
+    }
+    return best;
+}
+
+static bool read_labels(struct drv *d, int64_t samples, const int64_t **out) {
+    struct oct_array x;
+    if (!oct_npy_read(d->cx, d->a, d->o.labels, &x)) return false;
+    int64_t n = 1, *v = OCT_NEW_N(d->a, int64_t, samples);
+    for (int i = 0; i < x.rank; i++) n *= x.dim[i];
+    const bool integers = x.type != OCT_NPY_F32 && x.type != OCT_NPY_F64;
+    if (!integers || n != samples || x.rank < 1 || x.dim[0] != samples) {
+        oct_error(d->cx, (struct oct_span){0, 0, 0}, OCT_E4004, "%s: wanted %lld integers, one for each sample", x.name,
+                  (long long)samples);
+        return false;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        switch (x.type) {
+        case OCT_NPY_I8: v[i] = ((const int8_t *)x.data)[i]; break;
+        case OCT_NPY_U8: v[i] = ((const uint8_t *)x.data)[i]; break;
+        case OCT_NPY_I16: v[i] = ((const int16_t *)x.data)[i]; break;
+        case OCT_NPY_I32: v[i] = ((const int32_t *)x.data)[i]; break;
+        default: v[i] = ((const int64_t *)x.data)[i]; break;
+        }
+    }
+    *out = v;
+    return true;
+}
+
+/* Outputs of one model on the data, which are fitted to its own input types. */
+static bool outputs_of(struct drv *d, const char *path, const struct drv_arrays *arrays, enum drv_engine engine,
+                       struct drv_results *out) {
+    struct oct_dataset data;
+    struct oct_module *m = drv_read_model(d, path);
+    return m && drv_fit(d, arrays, m, &data) && drv_execute(d, m, &data, engine, out);
+}
+
+struct figures {
+    int64_t n;
+    double top1, float_top1, agreement, sqnr_db; /* NAN: not asked for */
+};
+
+static double share(int64_t hits, int64_t n) { return (double)hits / (double)n; }
+
+static double right(const struct drv_result *r, const int64_t *labels, int64_t n) {
+    int64_t hits = 0;
+    for (int64_t i = 0; i < n; i++) hits += class_of(r, i) == labels[i];
+    return share(hits, n);
+}
+
+/* Agreement of classes, and the signal-to-noise ratio of the output against that of `ref`, in dB. */
+static void agree(const struct drv_result *r, const struct drv_result *ref, int64_t n, struct figures *f) {
+    int64_t hits = 0;
+    double signal = 0, noise = 0;
+    for (int64_t i = 0; i < n; i++) hits += class_of(r, i) == class_of(ref, i);
+    for (int64_t i = 0; i < n * r->row; i++) {
+        const double x = drv_real(&ref->type, ref->data, i), e = drv_real(&r->type, r->data, i) - x;
+        signal += x * x;
+        noise += e * e;
+    }
+    f->agreement = share(hits, n);
+    f->sqnr_db = 10 * log10(signal / noise);
+}
+
+static void print(struct drv *d, const struct figures *f) {
+    if (d->o.json) {
+        struct drv_json j;
+        drv_json_init(&j, &d->say);
+        drv_json_open(&j, NULL, '{');
+        drv_json_int(&j, "n", f->n);
+        drv_json_num(&j, "top1", f->top1);
+        drv_json_num(&j, "agreement", f->agreement);
+        drv_json_num(&j, "float_top1", f->float_top1);
+        drv_json_num(&j, "sqnr_db", f->sqnr_db);
+        drv_json_close(&j, '}');
+        return;
+    }
+    oct_text_addf(&d->say, "%lld samples\n", (long long)f->n);
+    if (!isnan(f->top1)) oct_text_addf(&d->say, "top-1          %6.2f %%\n", 100 * f->top1);
+    if (!isnan(f->float_top1)) oct_text_addf(&d->say, "top-1 against  %6.2f %%\n", 100 * f->float_top1);
+    if (!isnan(f->agreement))
+        oct_text_addf(&d->say, "agreement      %6.2f %%\nSQNR           %6.2f dB\n", 100 * f->agreement, f->sqnr_db);
+}
+
+/* A threshold that was asked for fails when its figure is lower, or is no number. */
+static void threshold(struct drv *d, const char *what, double value, double least) {
+    if (isnan(least) || value >= least) return;
+    d->exit_code = OCT_EXIT_THRESHOLD;
+    oct_text_addf(&d->talk, "octavo eval: %s is %g, below %g\n", what, value, least);
+}
+
+bool verb_eval(struct drv *d) {
+    struct drv_arrays arrays;
+    struct drv_results mine, ref;
+    const int64_t *labels = NULL;
+    struct figures f = {.top1 = NAN, .float_top1 = NAN, .agreement = NAN, .sqnr_db = NAN};
+    if (!d->o.labels && !d->o.against) return drv_misuse(d, "say what to compare with: --labels Y.npy, --against MODEL, or both");
+    if ((!isnan(d->o.min_top1) && !d->o.labels) || (!(isnan(d->o.min_agreement) && isnan(d->o.min_sqnr)) && !d->o.against))
+        return drv_misuse(d, "--min-top1 needs --labels; --min-agreement and --min-sqnr need --against");
+    const enum drv_engine engine = d->o.engine == DRV_ENGINE_C ? DRV_ENGINE_C : DRV_ENGINE_INTERP;
+    if (!drv_read_arrays(d, "--data", &d->o.data, &arrays) || !outputs_of(d, d->o.args.v[0], &arrays, engine, &mine))
+        return false;
+    f.n = mine.r[0].dim[0];
+    if (d->o.labels && !read_labels(d, f.n, &labels)) return false;
+    if (labels) f.top1 = right(&mine.r[0], labels, f.n);
+    if (d->o.against) {
+        if (!outputs_of(d, d->o.against, &arrays, DRV_ENGINE_INTERP, &ref)) return false;
+        if (ref.r[0].row != mine.r[0].row || ref.r[0].dim[0] != f.n) {
+            oct_error(d->cx, (struct oct_span){0, 0, 0}, OCT_E4004, "outputs '%s' and '%s' of the two models have other shapes",
+                      mine.r[0].name, ref.r[0].name);
+            return false;
+        }
+        agree(&mine.r[0], &ref.r[0], f.n, &f);
+        if (labels) f.float_top1 = right(&ref.r[0], labels, f.n);
+    }
+    print(d, &f);
+    threshold(d, "top-1", f.top1, d->o.min_top1);
+    threshold(d, "agreement", f.agreement, d->o.min_agreement);
+    threshold(d, "SQNR", f.sqnr_db, d->o.min_sqnr);
+    return true;
+}
