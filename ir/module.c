@@ -100,6 +100,7 @@ static struct oct_node *enter(struct oct_module *m, struct oct_node *n, const ch
 struct oct_node *oct_build(struct oct_module *m, enum oct_op op, const char *name, struct oct_node *const *operand, int noperands,
                            const struct oct_attrs *at, const struct oct_type *declared, struct oct_span span) {
     struct oct_node *n = new_node(m, op, at, span);
+    n->name = name; /* for diagnostics, until it has one of its own */
     n->noperands = noperands;
     n->operand = OCT_NEW_N(m->arena, struct oct_node *, noperands);
     for (int i = 0; i < noperands; i++) n->operand[i] = oct_resolve(operand[i]);

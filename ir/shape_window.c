@@ -71,7 +71,7 @@ bool shape_conv2d(struct oct_ctx *cx, struct oct_node *n, struct oct_type *out) 
     const struct oct_type *x = &n->operand[0]->type, *w = &n->operand[1]->type;
     const int64_t channels = x->dim[1], results = w->dim[0], groups = n->at.groups;
     if (groups < 1 || channels % groups || results % groups) {
-        oct_misuse(cx, n, OCT_E2110, "%lld groups divide neither or only one of %lld input and %lld output channels",
+        oct_misuse(cx, n, OCT_E2110, "groups=%lld must divide both the %lld input and the %lld output channels",
                    (long long)groups, (long long)channels, (long long)results);
         oct_note_operand(cx, n, 0);
         return oct_note_operand(cx, n, 1);
