@@ -558,7 +558,7 @@ static void attributes_out_of_range_are_refused(void **state) {
     conv(dilation_huger, 65, "'dilations' is");
     conv(pads_negative, 65, "'pads' is -1");
     conv(pads_many, 65, "9 elements");
-    conv(group_3, 65, "3 groups");
+    conv(group_3, 65, "groups=3 must divide");
     conv(group_0, 65, "0 groups");
     conv(group_neg, 65, "groups");
     conv(twice, 65, "given twice");
