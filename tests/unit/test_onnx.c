@@ -559,7 +559,7 @@ static void attributes_out_of_range_are_refused(void **state) {
     conv(pads_negative, 65, "'pads' is -1");
     conv(pads_many, 65, "9 elements");
     conv(group_3, 65, "groups=3 must divide");
-    conv(group_0, 65, "0 groups");
+    conv(group_0, 65, "groups=0");
     conv(group_neg, 65, "groups");
     conv(twice, 65, "given twice");
     conv(wrong_type, 65, "wrong type");
