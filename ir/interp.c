@@ -155,11 +155,10 @@ void oct_exec_place(struct oct_exec *ex) {
         const struct oct_node *n = ex->step[i].n;
         for (int k = 0; k < n->noperands; k++)
             if (n->operand[k]) last[step_of(ex, n->operand[k]) - ex->step] = i;
-        if (ex->keep_all || n->op == OCT_OP_input || n->op == OCT_OP_const) last[i] = ex->nsteps;
     }
+    for (uint32_t i = 0; i < ex->nsteps; i++) /* only now: their readers have set it above */
+        if (ex->keep_all || ex->step[i].n->op == OCT_OP_input || ex->step[i].n->op == OCT_OP_const) last[i] = ex->nsteps;
     for (uint32_t i = 0; i < ex->m->noutputs; i++) last[step_of(ex, ex->m->output[i].node) - ex->step] = ex->nsteps;
-    if (ex->keep_all)
-        for (uint32_t i = 0; i < ex->nsteps; i++) last[i] = ex->nsteps;
     struct block b = {OCT_NEW_N(a, struct stretch, ex->nsteps + 2), 0, 0};
     for (uint32_t i = 0; i < ex->nsteps; i++) {
         struct oct_step *s = &ex->step[i];
