@@ -1,0 +1,102 @@
+"""Every float model of the shared set: it imports, its shape arithmetic is gone, and the float interpreter's outputs equal ONNX
+Runtime's to 1e-4 of the outputs' range on all test data. The int8 models import too. Needs the venv of scripts/setup.sh --oracles."""
+import os
+import subprocess
+import sys
+
+shared, source, octavo, out = (os.environ[k] for k in ("OCTAVO_SHARED", "OCTAVO_SOURCE", "OCTAVO", "OCTAVO_OUT"))
+python = os.path.join(source, ".venv", "bin", "python")
+if not os.path.isdir(os.path.join(shared, "models")):
+    print("no shared models")
+    sys.exit(77)
+if not os.environ.get("OCTAVO_IN_VENV"):
+    if not os.access(python, os.X_OK):
+        sys.exit("no .venv: run scripts/setup.sh --oracles")
+    os.execve(python, [python, __file__], dict(os.environ, OCTAVO_IN_VENV="1"))
+
+import re
+import time
+from collections import Counter
+
+import numpy as np
+import onnxruntime
+
+# Model, test data, and the operators that must be left: nothing else, and so many of each.
+FLOAT = {
+    "ic_resnet8": ("ic_test1000_f32", "conv2d 9 batchnorm 7 relu 7 add 3 avg_pool2d 1 flatten 1 dense 1 softmax 1"),
+    "kws_dscnn": ("kws_test_f32", "conv2d 9 batchnorm 9 relu 9 avg_pool2d 1 flatten 1 dense 1 softmax 1"),
+    "kws_dscnn_folded": ("kws_test_f32", "conv2d 9 relu 9 avg_pool2d 1 flatten 1 dense 1 softmax 1"),
+    "vww_mobilenetv1_025_96": ("vww_test_f32", "conv2d 27 batchnorm 27 relu 27 avg_pool2d 1 flatten 1 dense 1 softmax 1"),
+    "ad_autoencoder": ("ad_test_f32", "dense 10 batchnorm 9 relu 9"),
+    "sww_streaming": ("sww_test_f32", "conv2d 8 batchnorm 4 relu 4 flatten 1 dense 1 softmax 1"),
+    # 71 nodes of Shape, Gather, Constant, Cast... around four Slice, two Pad and one Reshape
+    "resnet20_cifar10": ("resnet20_test1000_f32", "conv2d 19 batchnorm 19 relu 19 add 9 slice 4 pad 2 mean 1 reshape 1 dense 1"),
+}
+INT8 = ["ic_resnet8_int8_qdq", "kws_dscnn_int8_qdq", "vww_mobilenetv1_025_96_int8_qdq", "ad_autoencoder_int8_qdq", "ic_resnet8_ort_qdq"]
+BOUND = 1e-4
+failures = []
+
+
+def check(ok, what):
+    if not ok:
+        failures.append(what)
+        print("FAIL", what)
+
+
+def run(*args):
+    return subprocess.run([octavo, *args], capture_output=True, text=True)
+
+
+def imported(name):
+    onnx, text = f"{shared}/models/{name}.onnx", f"{out}/{name}.8vo"
+    r = run("import", onnx, "-o", text)
+    check(r.returncode == 0, f"{name}: import exits {r.returncode}: {r.stderr[:500]}")
+    return onnx, text
+
+
+def operators(text):
+    ops = Counter()
+    for line in open(text):
+        found = re.match(r"[A-Za-z_][\w.]* *(?::[^=]*(?:\w+=[^ ]+ )*)?= ([a-z_0-9]+)\(", line)
+        if found:
+            ops[found.group(1)] += 1
+    return ops
+
+
+os.makedirs(out, exist_ok=True)
+for name, (data, expected) in FLOAT.items():
+    onnx, text = imported(name)
+    words = expected.split()
+    want = Counter(dict(zip(words[::2], map(int, words[1::2]))))
+    got = operators(text)
+    check(got == want, f"{name}: operators {dict(got - want)} too many, {dict(want - got)} too few")
+
+    x = np.load(f"{shared}/data/{data}.npy")
+    session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+    feed = session.get_inputs()[0]
+    chunk = feed.shape[0] if isinstance(feed.shape[0], int) else len(x)
+    theirs = np.concatenate([session.run(None, {feed.name: x[i : i + chunk]})[0] for i in range(0, len(x), chunk)])
+    start = time.time()
+    r = run("run", text, "--input", f"{shared}/data/{data}.npy", "-o", f"{out}/{name}.npy")
+    check(r.returncode == 0, f"{name}: run exits {r.returncode}: {r.stderr[:500]}")
+    if r.returncode:
+        continue
+    ours = np.load(f"{out}/{name}.npy")
+    check(ours.shape == theirs.shape, f"{name}: shapes {ours.shape} and {theirs.shape}")
+    if ours.shape == theirs.shape:
+        error, span = float(np.abs(ours - theirs).max()), float(theirs.max() - theirs.min())
+        print(f"{name}: {len(x)} inputs, largest difference {error:.2e} of a range of {span:.4g} ({error / span:.1e}), {time.time() - start:.1f} s")
+        check(np.isfinite(ours).all() and error <= BOUND * span, f"{name}: difference {error} exceeds {BOUND} of {span}")
+
+for name in INT8:
+    _, text = imported(name)
+    if os.path.exists(text):
+        ops = operators(text)
+        check(ops["quantize"] > 0 and ops["dequantize"] > 0, f"{name}: no quantize or dequantize left")
+
+# What cannot be read is listed as a whole.
+r = run("check", f"{shared}/models/ic_resnet8_ort_qoperator.onnx")
+check(r.returncode == 69, f"qoperator: check exits {r.returncode}")
+check(r.stderr.count("error:") == 15, f"qoperator: {r.stderr.count('error:')} reports instead of 15")
+check("QLinearAdd of 'com.microsoft'" in r.stderr, "qoperator: the domain is not named")
+sys.exit(1 if failures else 0)
