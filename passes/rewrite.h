@@ -36,4 +36,12 @@ void oct_set_why(struct oct_module *m, struct oct_node *n, const char *fmt, ...)
  * dead code. Returns how many values went. */
 unsigned oct_sweep(struct oct_module *m);
 
+/* ---- quantize_weights.c ---- */
+
+/* Quantizes the float constants that a linear op reads as weight and bias, for an activation of scale s_x, as its rule says.
+ * Returns how many constants it replaced. */
+unsigned oct_quantize_weights(struct oct_module *m, struct oct_node *n, float s_x);
+/* A bias in units of s_x s_w, ties to even, clamped to +-(2^31 - 1). */
+int32_t oct_bias_code(float b, float s_x, float s_w);
+
 #endif

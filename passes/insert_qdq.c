@@ -1,0 +1,117 @@
+/* insert_qdq.c - each observe becomes quantize and dequantize with frozen parameters; weights, biases and other constants that
+ * meet quantized values become integer constants read through dequantize. Reads ranges and rules only, no data.
+ *
+ * Requires calibrate. Afterwards no observe is left, and the model is still a float graph that computes what its quantized form
+ * will (fake quantization), so it can be run and compared as it is. Quantize and dequantize placed by hand stay as they are: a
+ * value that was dequantized is not quantized again. */
+#include "rewrite.h"
+
+/* The op that made a value, behind ops that share their operand's parameters and need no quantize of their own. */
+static struct oct_node *origin(struct oct_node *n) {
+    while (oct_has_flag(n, OCT_SHARESQ)) n = oct_operand(n, 0);
+    return n;
+}
+
+/* Ops whose results have the same range whatever the data: [0, 255/256] gives scale 1/256 and all codes (NUMERICS 5). */
+static void range_of(const struct oct_node *o, float *lo, float *hi) {
+    const struct oct_node *x = oct_operand(o, 0);
+    *lo = o->at.range[0];
+    *hi = o->at.range[1];
+    const bool fixed = x->op == OCT_OP_softmax || x->op == OCT_OP_sigmoid || x->op == OCT_OP_hardsigmoid;
+    if (fixed && o->at.scheme == OCT_scheme_asym && (o->at.to == OCT_I8 || o->at.to == OCT_U8)) *lo = 0, *hi = 255.0f / 256;
+}
+
+static const struct oct_quant *choose(struct oct_module *m, float lo, float hi, enum oct_scheme s, enum oct_dtype t) {
+    float scale;
+    int32_t zero;
+    oct_choose_qparams(lo, hi, s, (int32_t)oct_dtype_min(t), (int32_t)oct_dtype_max(t), &scale, &zero);
+    return oct_quant_tensor(m->arena, scale, zero);
+}
+
+/* The observe node `o` of value x: x.q = quantize(x), x.dq = dequantize(x.q). */
+static void replace_observe(struct oct_pass_env *env, struct oct_module *m, struct oct_node *o) {
+    struct oct_node *x = o->operand[0];
+    if (x->op == OCT_OP_dequantize || m->option[OCT_OPT_quantize] == OCT_QUANTIZE_OFF || oct_dtype_is_float(o->at.to)) {
+        oct_replace(m, o, x);
+        return;
+    }
+    float lo, hi;
+    range_of(o, &lo, &hi);
+    struct oct_type t = x->type;
+    t.dtype = o->at.to;
+    t.q = choose(m, lo, hi, o->at.scheme, t.dtype);
+    m->cursor = o;
+    struct oct_node *q = oct_make(m, OCT_OP_quantize, oct_suffixed(m, x->name, "q"), &x, 1, NULL, &t, x->span);
+    oct_replace(m, o, oct_make(m, OCT_OP_dequantize, oct_suffixed(m, x->name, "dq"), &q, 1, NULL, NULL, x->span));
+    env->changes++;
+}
+
+static const struct oct_type *codes_of(const struct oct_node *x) {
+    return x->op == OCT_OP_dequantize ? &x->operand[0]->type : NULL;
+}
+
+/* Constant operand i of an op whose other operands are quantized: per tensor, in the type of the others. */
+static void quantize_operand(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n, int i, enum oct_dtype dtype) {
+    const struct oct_node *c = n->operand[i];
+    const float *x = oct_const_floats(c);
+    const int64_t total = oct_type_elements(&c->type, 1);
+    const int32_t qmin = (int32_t)oct_dtype_min(dtype), qmax = (int32_t)oct_dtype_max(dtype);
+    float lo = 0, hi = 0;
+    for (int64_t k = 0; k < total; k++) {
+        lo = fminf(lo, x[k]);
+        hi = fmaxf(hi, x[k]);
+    }
+    struct oct_type t = c->type;
+    t.dtype = dtype;
+    t.q = choose(m, lo, hi, (enum oct_scheme)oct_qconfig_for(m, n).act_scheme, dtype);
+    const size_t size = oct_dtype_size(dtype);
+    char *code = oct_alloc_n(m->arena, (size_t)total, size);
+    for (int64_t k = 0; k < total; k++) {
+        const int32_t q = oct_quantize1(x[k], t.q->scale[0], oct_zero(t.q, 0), qmin, qmax, OCT_divide_div, OCT_order_before);
+        for (size_t byte = 0; byte < size; byte++) code[(size_t)k * size + byte] = (char)((uint32_t)q >> 8 * byte);
+    }
+    m->cursor = n;
+    struct oct_node *k = oct_new_const(m, c->name, "q", &t, code, c->span);
+    n->operand[i] = oct_make(m, OCT_OP_dequantize, oct_suffixed(m, c->name, "dq"), &k, 1, NULL, NULL, c->span);
+    env->changes++;
+}
+
+/* Constants beside quantized operands. A single number in add, sub or mul stays: the op is then a table of codes. */
+static void quantize_constants(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n) {
+    const struct oct_type *codes = NULL;
+    for (int i = 0; i < n->noperands && !codes; i++)
+        if (n->operand[i] && !oct_is_const(n->operand[i])) codes = codes_of(n->operand[i]);
+    if (!codes || !codes->q || codes->q->axis >= 0) return;
+    for (int i = 0; i < n->noperands; i++) {
+        const struct oct_node *c = n->operand[i];
+        if (!oct_const_floats(c)) continue;
+        const bool number = oct_takes(n, OCT_A_clip) && n->op != OCT_OP_matmul && oct_type_elements(&c->type, 1) == 1;
+        if (!number) quantize_operand(env, m, n, i, codes->dtype);
+    }
+}
+
+bool oct_pass_insert_qdq(struct oct_pass_env *env, struct oct_module *m) {
+    /* mark: the value will be quantized, so its op can become an integer op if its operands are codes too */
+    OCT_FOR_NODES(m, n) n->mark = 0;
+    OCT_FOR_NODES(m, n)
+    if (n->op == OCT_OP_quantize || n->op == OCT_OP_observe) {
+        n->operand[0]->mark = 1;
+        origin(n->operand[0])->mark = 1;
+    }
+    for (struct oct_node *n = m->first, *next; n; n = next) {
+        next = n->next;
+        if (n->op == OCT_OP_quantize && n->operand[0]->op == OCT_OP_observe) n->operand[0] = n->operand[0]->operand[0];
+        oct_resolve_operands(n);
+        if (n->op == OCT_OP_observe) {
+            replace_observe(env, m, n);
+        } else if (oct_has_flag(n, OCT_LINEAR) && n->mark) {
+            const struct oct_type *x = codes_of(n->operand[0]);
+            if (x && x->q->axis < 0) env->changes += oct_quantize_weights(m, n, x->q->scale[0]);
+        } else if (oct_has_flag(n, OCT_REQUANT) && !oct_has_flag(n, OCT_QDQ | OCT_LINEAR) && n->mark &&
+                   n->type.dtype == OCT_F32) {
+            quantize_constants(env, m, n);
+        }
+    }
+    oct_sweep(m);
+    return true;
+}
