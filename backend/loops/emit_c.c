@@ -159,6 +159,12 @@ static const char *unsigned_type(enum lp_elem e, int at_least) {
     return bits == 8 ? "uint8_t" : bits == 16 ? "uint16_t" : bits == 32 ? "uint32_t" : "uint64_t";
 }
 
+/* Rows that C spells as a call of a helper: "@name(...)", perhaps cast back. */
+static bool is_call(enum lp_row row) {
+    const char *p = lp_row_info(row)->c[LP_ISA_C99];
+    return p && (p[0] == '@' || !strncmp(p, "$N{@", 4));
+}
+
 static enum level place(enum lp_row row, int arg) {
     switch (row) {
     case LP_OP_add_nw:
@@ -170,16 +176,17 @@ static enum level place(enum lp_row row, int arg) {
     case LP_OP_mul_nw:
     case LP_OP_fmul:
     case LP_OP_mull:
+    case LP_OP_sarv:
     case LP_OP_cvt:
     case LP_OP_i2f:
     case LP_OP_i2d:
     case LP_OP_f2d:
     case LP_OP_d2f: return UNARY;
-    default: return ATOM;
+    default: return is_call(row) ? LOOSE : ATOM;
     }
 }
 
-static enum level level_of(enum lp_row row, bool cast, const char *text, const struct expr *arg) {
+static enum level level_of(enum lp_row row, bool cast, const struct expr *arg) {
     if (cast) return UNARY;
     switch (row) {
     case LP_OP_mov:
@@ -193,7 +200,7 @@ static enum level level_of(enum lp_row row, bool cast, const char *text, const s
     case LP_OP_i2d:
     case LP_OP_f2d:
     case LP_OP_d2f: return UNARY;
-    default: return !strncmp(text, "oct_", 4) ? ATOM : LOOSE;
+    default: return is_call(row) ? ATOM : LOOSE;
     }
 }
 
@@ -268,7 +275,7 @@ static struct expr spell(struct emitter *e, const struct lp_stmt *s) {
         }
     }
     x.text = t.s ? t.s : "";
-    x.level = level_of(s->row, *close != 0, x.text, &arg[0]);
+    x.level = level_of(s->row, *close != 0, &arg[0]);
     return x;
 }
 
