@@ -90,14 +90,16 @@ static const char *shape_text(struct oct_arena *a, const struct oct_array *x) {
     return t.s;
 }
 
-/* Axis 0 of the data counts the samples: it stands for the input's N or fixed batch, or comes before an input without either. */
+/* Axis 0 of the data counts the samples: it stands for the input's N or fills its fixed batch once or more, or it comes before
+ * an input that has neither. */
 static bool fit_shape(struct oct_ctx *cx, struct oct_arena *a, const struct oct_array *x, const struct oct_node *input,
                       int64_t *samples) {
     const struct oct_type *t = &input->type;
-    for (int lead = t->rank == 0; lead <= !oct_type_has_n(t); lead++) { /* lead: the data have an axis more than the input */
+    const bool has_n = oct_type_has_n(t);
+    for (int lead = t->rank == 0; lead <= !has_n; lead++) { /* lead: the data have an axis more than the input */
         bool same = x->rank == t->rank + lead;
         for (int i = !lead; same && i < t->rank; i++) same = t->dim[i] == x->dim[i + lead];
-        if (!same) continue;
+        if (!same || (!lead && !has_n && x->dim[0] % t->dim[0] != 0)) continue;
         *samples = x->dim[0] * (lead && t->rank ? t->dim[0] : 1);
         if (*samples > 0) return true;
         oct_error(cx, nowhere, OCT_E4004, "%s: there are no samples in %s", x->name, shape_text(a, x));
