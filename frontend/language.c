@@ -355,9 +355,8 @@ void oct_lang_input(struct oct_lang *l, const struct oct_item *name, const struc
     else l->bad = true;
 }
 
-void oct_lang_output(struct oct_lang *l, const struct oct_item *name, const struct oct_item *value) {
+void oct_lang_output(struct oct_lang *l, const struct oct_item *name, struct oct_node *n) {
     if (l->bad) return;
-    struct oct_node *n = oct_lang_use_value(l, value);
     if (n == &l->silent) {
         l->bad = true;
         return;

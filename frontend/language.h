@@ -114,7 +114,7 @@ void oct_lang_weights(struct oct_lang *l, const struct oct_item *file, const str
 void oct_lang_input(struct oct_lang *l, const struct oct_item *name, const struct oct_annotation *type);
 void oct_lang_value(struct oct_lang *l, const struct oct_item *name, const struct oct_annotation *type, struct oct_call *call,
                     const struct oct_args *args);
-void oct_lang_output(struct oct_lang *l, const struct oct_item *name, const struct oct_item *value);
+void oct_lang_output(struct oct_lang *l, const struct oct_item *name, struct oct_node *n);
 /* After each statement, sound or not; false: stop parsing. */
 bool oct_lang_end_statement(struct oct_lang *l);
 /* A syntax error at a token: what was expected ("a, b or c"; "" when too many), and whether a name was. */

@@ -70,7 +70,7 @@ text
  *           | "input" name ":" type
  *           | "const" "@" name ":" type [ "=" data { arg } ]
  *           | name [ ":" type ] "=" call { arg }
- *           | "output" name [ "=" name ] */
+ *           | "output" name [ "=" ( name | "@" name ) ] */
 statement
     : OCTAVO INT                                { oct_lang_version(l, &$2); }
     | MODEL name doc args                       { oct_lang_model(l, &$2, &$3, &$4); }
@@ -81,8 +81,9 @@ statement
     | CONST CONSTNAME ':' type                  { oct_lang_const(l, &$2, &$4, NULL, NULL); }
     | CONST CONSTNAME ':' type '=' data args    { oct_lang_const(l, &$2, &$4, &$6, &$7); }
     | name annotation '=' call args             { oct_lang_value(l, &$1, &$2, $4, &$5); }
-    | OUTPUT name                               { oct_lang_output(l, &$2, &$2); }
-    | OUTPUT name '=' name                      { oct_lang_output(l, &$2, &$4); }
+    | OUTPUT name                               { oct_lang_output(l, &$2, oct_lang_use_value(l, &$2)); }
+    | OUTPUT name '=' name                      { oct_lang_output(l, &$2, oct_lang_use_value(l, &$4)); }
+    | OUTPUT name '=' CONSTNAME                 { oct_lang_output(l, &$2, oct_lang_use_const(l, &$4)); }
     ;
 doc
     : %empty { $$ = (struct oct_item){.kind = OCT_ITEM_NONE}; }
@@ -138,7 +139,7 @@ operand
     ;
 
 /* arg   = name [ "=" value ]
- * value = number | name | STRING | "#" HEX16 | "(" element { "," element } ")"      element = number | name */
+ * value = number | name | STRING | "#" HEX16 | "(" [ element { "," element } ] ")"      element = number | name */
 args
     : %empty   { $$ = (struct oct_args){.n = 0}; }
     | args arg { $$ = $1; oct_lang_push_arg(l, &$$, &$2); }
@@ -155,6 +156,7 @@ value
     | name
     | STRING
     | HASH
+    | '(' ')'          { $$ = (struct oct_item){OCT_ITEM_LIST, @$, {.list = OCT_NEW(l->scratch, struct oct_list)}}; }
     | '(' elements ')' { $$ = (struct oct_item){OCT_ITEM_LIST, @$, {.list = $2}}; }
     ;
 elements

@@ -49,8 +49,8 @@ static bool const_has_line(const struct oct_node *n, const struct oct_weights_re
     return !oct_const_in_file(n) || n->type.q || n->at.set || sub_byte || (w && w->by_hash);
 }
 
-/* The tensors of one node that go to the weights file, at most three, under their keys. Values are kept apart from constants
- * of the same name by the colon, which no identifier has. */
+/* The tensors of one node that go to the weights file, at most three, under their keys. Only constants have parameters under a
+ * name of their own; those of values go there by hash alone. */
 static int stored(struct oct_arena *a, const struct oct_node *n, bool by_hash, struct oct_stored out[3]) {
     int k = 0;
     const bool constant = n->op == OCT_OP_const;
@@ -58,14 +58,13 @@ static int stored(struct oct_arena *a, const struct oct_node *n, bool by_hash, s
         out[k] = (struct oct_stored){.key = n->name, .dtype = n->type.dtype, .rank = n->type.rank, .data = n->data};
         memcpy(out[k++].dim, n->type.dim, sizeof n->type.dim);
     }
-    if (long_quant(&n->type)) {
+    if (long_quant(&n->type) && (constant || by_hash)) {
         const struct oct_quant *q = n->type.q;
-        const char *prefix = constant ? "" : ":";
         out[k++] = (struct oct_stored){
-            .key = oct_sprintf(a, "%s%s:scale", prefix, n->name), .dtype = OCT_F32, .rank = 1, .dim = {q->n}, .data = q->scale};
+            .key = oct_sprintf(a, "%s:scale", n->name), .dtype = OCT_F32, .rank = 1, .dim = {q->n}, .data = q->scale};
         if (q->zero)
             out[k++] = (struct oct_stored){
-                .key = oct_sprintf(a, "%s%s:zero", prefix, n->name), .dtype = OCT_I32, .rank = 1, .dim = {q->n}, .data = q->zero};
+                .key = oct_sprintf(a, "%s:zero", n->name), .dtype = OCT_I32, .rank = 1, .dim = {q->n}, .data = q->zero};
     }
     for (int i = 0; by_hash && i < k; i++) {
         char hex[17];
@@ -177,9 +176,9 @@ static void add_header(struct oct_text *out, struct oct_arena *a, const struct o
     }
 }
 
-/* The type; a long vector of parameters as `file`, or as `#hash` where keys are hashes. */
+/* The type; a constant's long vector of parameters as `file`, any as `#hash` where keys are hashes. */
 static void add_type(struct oct_text *out, struct oct_arena *a, const struct oct_node *n, bool by_hash) {
-    if (!long_quant(&n->type)) {
+    if (!long_quant(&n->type) || (n->op != OCT_OP_const && !by_hash)) {
         oct_type_print(out, &n->type);
         return;
     }
