@@ -45,7 +45,7 @@ void interp_transpose(struct oct_exec *ex, const struct oct_node *n, const struc
     int64_t sx[OCT_MAX_RANK], from[OCT_MAX_RANK], to[OCT_MAX_RANK];
     strides_of(&in[0]->type, sx);
     strides_of(y, to);
-    for (int d = 0; d < y->rank; d++) from[d] = sx[n->at.perm.n ? n->at.perm.v[d] : y->rank - 1 - d];
+    for (int d = 0; d < y->rank; d++) from[d] = sx[n->at.perm.v[d]];
     copy_box(y->rank, y->dim, oct_dtype_size(y->dtype), out->data, to, in[0]->data, from);
 }
 
@@ -55,15 +55,10 @@ void interp_slice(struct oct_exec *ex, const struct oct_node *n, const struct oc
     int64_t from[OCT_MAX_RANK], to[OCT_MAX_RANK], start = 0;
     strides_of(x, from);
     strides_of(y, to);
-    for (int i = 0; i < n->at.begin.n; i++) {
-        int64_t axis = n->at.axes.n ? n->at.axes.v[i] : i;
-        if (axis < 0) axis += x->rank;
-        int64_t step = n->at.step.n ? n->at.step.v[i] : 1, begin = n->at.begin.v[i], size = x->dim[axis];
-        if (begin < 0) begin += size;
-        int64_t last = step > 0 ? size : size - 1;
-        begin = begin < 0 ? 0 : begin > last ? last : begin;
-        start += begin * from[axis];
-        from[axis] *= step;
+    for (int i = 0; i < n->at.axes.n; i++) { /* resolved by the shape rule */
+        int64_t axis = n->at.axes.v[i];
+        start += n->at.begin.v[i] * from[axis];
+        from[axis] *= n->at.step.v[i];
     }
     size_t size = oct_dtype_size(y->dtype);
     copy_box(y->rank, y->dim, size, out->data, to, (const unsigned char *)in[0]->data + start * (int64_t)size, from);
@@ -72,32 +67,20 @@ void interp_slice(struct oct_exec *ex, const struct oct_node *n, const struct oc
 void interp_pad(struct oct_exec *ex, const struct oct_node *n, const struct oct_tensor *const *in, struct oct_tensor *out) {
     (void)ex;
     const struct oct_type *x = &in[0]->type, *y = &out->type;
-    int64_t all = oct_tensor_elements(out), from[OCT_MAX_RANK], to[OCT_MAX_RANK], dim[OCT_MAX_RANK], read = 0, write = 0;
+    int64_t all = oct_tensor_elements(out), from[OCT_MAX_RANK], to[OCT_MAX_RANK], write = 0;
     if (oct_dtype_is_float(y->dtype)) {
         for (int64_t i = 0; i < all; i++) ((float *)out->data)[i] = n->at.value;
     } else {
-        int64_t inner = y->q && y->q->axis >= 0 ? oct_inner(y, y->q->axis) : 1;
-        for (int64_t i = 0; i < all; i++) {
-            uint32_t p = y->q && y->q->axis >= 0 ? (uint32_t)(i / inner % y->dim[y->q->axis]) : 0;
-            int32_t code =
-                y->q ? oct_quantize1(n->at.value, oct_scale(y->q, p), oct_zero(y->q, p), (int32_t)oct_dtype_min(y->dtype),
-                                     (int32_t)oct_dtype_max(y->dtype), OCT_divide_div, OCT_order_before)
-                     : (int32_t)n->at.value;
-            oct_store_codes(out, i, 1, &code);
-        }
+        int32_t code = y->q ? oct_quantize1(n->at.value, oct_scale(y->q, 0), oct_zero(y->q, 0), (int32_t)oct_dtype_min(y->dtype),
+                                            (int32_t)oct_dtype_max(y->dtype), OCT_divide_div, OCT_order_before)
+                            : (int32_t)n->at.value;
+        for (int64_t i = 0; i < all; i++) oct_store_codes(out, i, 1, &code);
     }
     strides_of(x, from);
     strides_of(y, to);
-    for (int d = 0; d < x->rank; d++) {
-        int64_t before = n->at.pads.v[d], after = n->at.pads.v[d + x->rank]; /* negative: cut off */
-        dim[d] = x->dim[d] + (before < 0 ? before : 0) + (after < 0 ? after : 0);
-        if (dim[d] <= 0) return;
-        if (before < 0) read -= before * from[d];
-        else write += before * to[d];
-    }
+    for (int d = 0; d < x->rank; d++) write += n->at.pads.v[d] * to[d];
     size_t size = oct_dtype_size(y->dtype);
-    copy_box(x->rank, dim, size, (unsigned char *)out->data + write * (int64_t)size, to,
-             (const unsigned char *)in[0]->data + read * (int64_t)size, from);
+    copy_box(x->rank, x->dim, size, (unsigned char *)out->data + write * (int64_t)size, to, in[0]->data, from);
 }
 
 /* ---- concat -----------------------------------------------------------------------------------------------------------------
@@ -116,7 +99,7 @@ static int32_t part_code(const struct oct_node *n, const struct oct_requant *r, 
 void interp_concat(struct oct_exec *ex, const struct oct_node *n, const struct oct_tensor *const *in, struct oct_tensor *out) {
     const struct oct_requant *requant = ex->now->prep;
     const struct oct_type *y = &out->type;
-    int axis = (int)(n->at.axis < 0 ? n->at.axis + y->rank : n->at.axis);
+    int axis = (int)n->at.axis;
     int64_t inner = oct_inner(y, axis), row = y->dim[axis] * inner, rows = row > 0 ? oct_tensor_elements(out) / row : 0, at = 0;
     size_t size = oct_dtype_size(y->dtype);
     for (int k = 0; k < n->noperands; k++) {

@@ -157,8 +157,8 @@ void interp_avg_pool2d(struct oct_exec *ex, const struct oct_node *n, const stru
 static int64_t mean_steps(const struct oct_node *n, const struct oct_type *x, int64_t *step) {
     int64_t stride = 1, count = 1;
     for (int d = x->rank - 1; d >= 0; d--) {
-        bool reduced = n->at.axes.n == 0;
-        for (int i = 0; i < n->at.axes.n; i++) reduced = reduced || n->at.axes.v[i] == d || n->at.axes.v[i] + x->rank == d;
+        bool reduced = false;
+        for (int i = 0; i < n->at.axes.n; i++) reduced = reduced || n->at.axes.v[i] == d;
         step[d] = reduced ? 0 : stride;
         if (reduced) count *= x->dim[d];
         else stride *= x->dim[d];
@@ -308,7 +308,7 @@ void interp_softmax(struct oct_exec *ex, const struct oct_node *n, const struct 
         return;
     }
     const struct oct_type *t = &out->type;
-    int axis = (int)(n->at.axis < 0 ? n->at.axis + t->rank : n->at.axis);
+    int axis = (int)n->at.axis;
     int64_t count = t->dim[axis], stride = oct_inner(t, axis), all = oct_tensor_elements(out);
     if (count == 0) return;
     for (int64_t row = 0; row < all / count; row++) {
@@ -351,7 +351,7 @@ static bool prepare_softmax(struct oct_exec *ex, struct oct_step *step) {
         p->w = (uint64_t)w;
         return w < 0x1p62 || oct_refuse_requant(ex, n, 1.0 / (double)sy);
     }
-    int axis = (int)(n->at.axis < 0 ? n->at.axis + step->out.type.rank : n->at.axis);
+    int axis = (int)n->at.axis;
     struct oct_requant r;
     double m = (double)sx * 0x1p26 < 0x1p31 - 1 ? (double)sx * 0x1p26 : 0x1p31 - 1;
     bool small = oct_dtype_size(step->in[0]->type.dtype) == 1 && oct_dtype_size(step->out.type.dtype) == 1;
