@@ -67,7 +67,7 @@ void interp_slice(struct oct_exec *ex, const struct oct_node *n, const struct oc
 void interp_pad(struct oct_exec *ex, const struct oct_node *n, const struct oct_tensor *const *in, struct oct_tensor *out) {
     (void)ex;
     const struct oct_type *x = &in[0]->type, *y = &out->type;
-    int64_t all = oct_tensor_elements(out), from[OCT_MAX_RANK], to[OCT_MAX_RANK], write = 0;
+    int64_t all = oct_tensor_elements(out), from[OCT_MAX_RANK], to[OCT_MAX_RANK] = {0}, write = 0;
     if (oct_dtype_is_float(y->dtype)) {
         for (int64_t i = 0; i < all; i++) ((float *)out->data)[i] = n->at.value;
     } else {
