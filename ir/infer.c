@@ -60,6 +60,21 @@ bool oct_need_numbers(struct oct_ctx *cx, const struct oct_node *n, int operand,
     return true;
 }
 
+bool oct_need_finite(struct oct_ctx *cx, const struct oct_node *n, int operand) {
+    if (!oct_has_operand(n, operand)) return true;
+    const struct oct_node *c = n->operand[operand];
+    const float *x = c->data;
+    if (!x || c->type.dtype != OCT_F32) return true;
+    const int64_t elements = oct_type_elements(&c->type, 1);
+    float sum = 0; /* of zeros, but for NaN and infinity: quick to rule out */
+    for (int64_t i = 0; i < elements; i++) sum += x[i] - x[i];
+    if (sum == 0) return true;
+    int64_t at = 0;
+    while (isfinite(x[at])) at++;
+    oct_misuse(cx, n, OCT_E2308, "%s holds %g at element %lld", oct_quoted(cx, c), (double)x[at], (long long)at);
+    return oct_note_operand(cx, n, operand);
+}
+
 bool oct_resolve_axis(struct oct_ctx *cx, const struct oct_node *n, int rank, int64_t *axis) {
     if (*axis >= -rank && *axis < rank) {
         if (*axis < 0) *axis += rank;

@@ -21,6 +21,8 @@ const char *oct_typed(struct oct_ctx *cx, const struct oct_node *n);
 bool oct_need_rank(struct oct_ctx *cx, const struct oct_node *n, int operand, int least, int most);
 /* No N from axis `from` on. */
 bool oct_need_numbers(struct oct_ctx *cx, const struct oct_node *n, int operand, int from);
+/* A float constant without NaN or infinity; anything else passes, and so does an absent operand. */
+bool oct_need_finite(struct oct_ctx *cx, const struct oct_node *n, int operand);
 /* Brings an axis into [0, rank); makes `v` of a list of axes so, without repetitions. `across_ok`: may name the batch axis. */
 bool oct_resolve_axis(struct oct_ctx *cx, const struct oct_node *n, int rank, int64_t *axis);
 bool oct_resolve_axes(struct oct_ctx *cx, const struct oct_node *n, int rank, struct oct_ints *axes);

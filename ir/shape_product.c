@@ -1,4 +1,4 @@
-/* shape_product.c - shapes of dense and matmul, and what all ops with weight and bias share. Requires infer.c and requant.c. */
+/* shape_product.c - shapes of dense and matmul, and what all ops with weight and bias share. Requires infer.c. */
 #include "hooks.h"
 #include "infer.h"
 
@@ -57,5 +57,5 @@ bool verify_linear(struct oct_ctx *cx, const struct oct_node *n) {
             return oct_note_operand(cx, n, 2);
         }
     }
-    return true;
+    return oct_need_finite(cx, n, 1) && oct_need_finite(cx, n, 2);
 }

@@ -63,7 +63,10 @@ bool verify_batchnorm(struct oct_ctx *cx, const struct oct_node *n) {
     const int64_t channels = n->type.dim[1];
     for (int i = 1; i < n->noperands; i++) {
         const struct oct_type *t = &n->operand[i]->type;
-        if (t->rank == 1 && t->dim[0] == channels && channels != OCT_DIM_N) continue;
+        if (t->rank == 1 && t->dim[0] == channels && channels != OCT_DIM_N) {
+            if (!oct_need_finite(cx, n, i)) return false;
+            continue;
+        }
         oct_misuse(cx, n, OCT_E2130, "'%s' must have one element for each of the channels in axis 1",
                    oct_op_info(n->op)->operands[i]);
         oct_note_operand(cx, n, 0);

@@ -173,6 +173,30 @@ static void the_verifier_finds(void **state) {
     fix_end(&f);
 }
 
+static void weights_are_finite(void **state) {
+    (void)state;
+    static const float odd[] = {NAN, INFINITY, -INFINITY};
+    for (int i = 0; i < 3; i++) {
+        struct fix f;
+        fix_begin(&f);
+        struct oct_node *y = build(&f, "dense", "f32[N,6] @f32[2,6] @f32[2]", "", NULL);
+        float *w = (float *)(uintptr_t)y->operand[1]->data, *b = (float *)(uintptr_t)y->operand[2]->data;
+        oct_add_output(f.m, "y", y, no_span);
+        w[3] = 3.4e38f;
+        w[4] = -3.4e38f;
+        w[5] = 1e-45f;
+        assert_true(oct_verify(f.m));
+        w[11] = odd[i];
+        assert_false(oct_verify(f.m));
+        assert_non_null(strstr(diags(&f), "at element 11 [E2308]"));
+        w[11] = 0;
+        b[0] = odd[i];
+        assert_false(oct_verify(f.m));
+        assert_non_null(strstr(diags(&f), "at element 0 [E2308]"));
+        fix_end(&f);
+    }
+}
+
 static void rules_apply_in_order(void **state) {
     (void)state;
     struct fix f;
@@ -304,6 +328,7 @@ int main(void) {
                                        cmocka_unit_test(replacing_settles),
                                        cmocka_unit_test(clones_are_equal_and_apart),
                                        cmocka_unit_test(the_verifier_finds),
+                                       cmocka_unit_test(weights_are_finite),
                                        cmocka_unit_test(rules_apply_in_order),
                                        cmocka_unit_test(macs_and_hashes),
                                        cmocka_unit_test(a_hundred_thousand_nodes)};
