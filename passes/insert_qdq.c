@@ -46,8 +46,10 @@ static void replace_observe(struct oct_pass_env *env, struct oct_module *m, stru
     env->changes++;
 }
 
-static const struct oct_type *codes_of(const struct oct_node *x) {
-    return x->op == OCT_OP_dequantize ? &x->operand[0]->type : NULL;
+/* The type whose scale a value has, when it comes from codes: elim_qdq brings the dequantize down to its reader. */
+static const struct oct_type *codes_of(struct oct_node *x) {
+    const struct oct_node *from = origin(x);
+    return from->op == OCT_OP_dequantize ? &from->operand[0]->type : NULL;
 }
 
 /* Constant operand i of an op whose other operands are quantized: per tensor, in the type of the others. */
