@@ -58,6 +58,8 @@ static void advise(struct oct_lang *l, struct oct_span at, bool name_expected) {
     else if (l->tokens == 2 && found == '(') oct_help(l->cx, "a call needs a name for its result: y = %s(...)", l->first.u.text);
     else if (found == '@' && name_expected) oct_help(l->cx, "@ is for constants; values are written without it");
     else if (found == '"' && name_expected) oct_help(l->cx, "names stand without quotes");
+    else if (found == '=' && l->depth && l->text[l->open[l->depth - 1].start] == '[')
+        oct_help(l->cx, "close the dimensions with ']'");
     else if (found == '=' && l->depth) oct_help(l->cx, "attributes stand behind the call: y = op(x) name=value");
     else if (found == ',' && !l->depth) oct_help(l->cx, "attributes are separated by spaces");
 }
@@ -367,7 +369,7 @@ void oct_lang_output(struct oct_lang *l, const struct oct_item *name, struct oct
     }
     for (uint32_t i = 0; i < l->m->noutputs; i++)
         if (!strcmp(l->m->output[i].name, name->u.text)) {
-            if (oct_lang_error(l, name->at, OCT_E1012, "a second output '%s'", name->u.text))
+            if (oct_lang_error(l, name->at, OCT_E2305, "a second output '%s'", name->u.text))
                 oct_note(l->cx, l->m->output[i].span, "the first is here");
             return;
         }
@@ -399,10 +401,6 @@ struct oct_module *oct_parse(struct oct_ctx *cx, const char *path, const char *t
     oct_yyparse(l);
     struct oct_module *m = l->m;
     if (!l->have_version && oct_error_count(cx) == errors) no_model(l);
-    if (oct_error_count(cx) == errors && !m->noutputs) {
-        oct_error(cx, (struct oct_span){l->source, l->len, l->len}, OCT_E1020, "the model has no output");
-        oct_help(cx, "say which value it computes: output %s", m->last ? m->last->name : "y");
-    }
     if (oct_error_count(cx) >= OCT_ERRORS_MAX) oct_help(cx, "there may be more faults; reading stopped at %d", OCT_ERRORS_MAX);
     oct_arena_free(l->scratch);
     oct_arena_free(parse);

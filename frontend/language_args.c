@@ -1,5 +1,6 @@
 /* language_args.c - lists, attributes, element types, dimensions, scale and zero: what statements carry besides names. Requires
  * attrs.def (through oct_attr_info), language.c for faults and language_const.c for parameters in the weights file. */
+#include <float.h>
 #include <string.h>
 
 #include "language.h"
@@ -248,12 +249,14 @@ static const struct oct_st_tensor *vector_of_file(struct oct_lang *l, const stru
     return NULL;
 }
 
+static bool is_scale(float s) { return s >= FLT_MIN && s <= FLT_MAX; }
 static bool bad_scale(struct oct_lang *l, struct oct_span at) {
-    if (oct_lang_error(l, at, OCT_E1022, "a scale is a finite number above 0")) oct_help(l->cx, "x = scale (q - zero)");
+    if (oct_lang_error(l, at, OCT_E2202, "a scale is a number from %g up, and finite", (double)FLT_MIN))
+        oct_help(l->cx, "a code q stands for scale * (q - zero)");
     return false;
 }
 static bool bad_zero(struct oct_lang *l, struct oct_span at, enum oct_dtype t) {
-    oct_lang_error(l, at, OCT_E1022, "a zero point of %s is a whole number from %lld to %lld", oct_dtype_name(t),
+    oct_lang_error(l, at, OCT_E2203, "a zero point of %s is a whole number from %lld to %lld", oct_dtype_name(t),
                    (long long)oct_dtype_min(t), (long long)oct_dtype_max(t));
     return false;
 }
@@ -270,14 +273,14 @@ static bool scales(struct oct_lang *l, const struct oct_arg *a, const char *key,
         *n = (uint32_t)t->dim[0];
         *out = t->data;
         for (uint32_t i = 0; i < *n; i++)
-            if (!((*out)[i] > 0 && isfinite((*out)[i]))) return bad_scale(l, v->at);
+            if (!is_scale((*out)[i])) return bad_scale(l, v->at);
         return true;
     }
     const struct oct_list one = {(struct oct_item *)v, 1, 1}, *list = v->kind == OCT_ITEM_LIST ? v->u.list : &one;
     float *s = OCT_NEW_N(l->m->arena, float, list->n);
     for (uint32_t i = 0; i < list->n; i++)
         if (list->item[i].kind == OCT_ITEM_BAD) return false;
-        else if (!oct_lang_float(&list->item[i], &s[i]) || !(s[i] > 0) || !isfinite(s[i])) return bad_scale(l, list->item[i].at);
+        else if (!oct_lang_float(&list->item[i], &s[i]) || !is_scale(s[i])) return bad_scale(l, list->item[i].at);
     *n = list->n;
     *out = s;
     return true;
@@ -323,7 +326,7 @@ static bool axis_of(struct oct_lang *l, const struct oct_arg *a, const struct oc
     if (!many) return true;
     const int rank = t->rank == OCT_ANY_RANK ? OCT_MAX_RANK : t->rank;
     if (a->index.u.i < 0 || a->index.u.i >= rank) {
-        oct_lang_error(l, a->index.at, OCT_E1022, "%s has no axis %lld", oct_type_text(l->scratch, t), (long long)a->index.u.i);
+        oct_lang_error(l, a->index.at, OCT_E2204, "%s has no axis %lld", oct_type_text(l->scratch, t), (long long)a->index.u.i);
         return false;
     }
     *axis = (int)a->index.u.i;
@@ -345,11 +348,11 @@ bool oct_lang_quant(struct oct_lang *l, const struct oct_args *quals, const char
     if (!scale && !zero) return true;
     if (!scale) {
         if (oct_lang_error(l, zero->name.at, OCT_E1022, "a zero point without a scale"))
-            oct_help(l->cx, "x = scale (q - zero): write both");
+            oct_help(l->cx, "write both: a code q stands for scale * (q - zero)");
         return false;
     }
     if (oct_dtype_is_float(t->dtype)) {
-        if (oct_lang_error(l, scale->name.at, OCT_E1022, "%s is not quantized", oct_dtype_name(t->dtype)))
+        if (oct_lang_error(l, scale->name.at, OCT_E2201, "%s has no codes", oct_dtype_name(t->dtype)))
             oct_help(l->cx, "scale and zero belong to integer types, such as i8");
         return false;
     }
@@ -357,14 +360,14 @@ bool oct_lang_quant(struct oct_lang *l, const struct oct_args *quals, const char
     int axis;
     if (!axis_of(l, scale, t, &q->axis) || !scales(l, scale, key, &q->n, &q->scale)) return false;
     if (q->axis >= 0 && t->rank != OCT_ANY_RANK && t->dim[q->axis] != q->n) {
-        oct_lang_error(l, scale->value.at, OCT_E1022, "%u scales for axis %d of %s", q->n, q->axis, oct_type_text(l->scratch, t));
+        oct_lang_error(l, scale->value.at, OCT_E2205, "%u scales for axis %d of %s", q->n, q->axis, oct_type_text(l->scratch, t));
         return false;
     }
     if (zero) {
         uint32_t n;
         if (!axis_of(l, zero, t, &axis) || !zeros(l, zero, key, t->dtype, &n, &q->zero)) return false;
         if (axis != q->axis || n != q->n) {
-            if (oct_lang_error(l, zero->value.at, OCT_E1022, "%u zero points beside %u scales", n, q->n))
+            if (oct_lang_error(l, zero->value.at, OCT_E2205, "%u zero points beside %u scales", n, q->n))
                 oct_note(l->cx, scale->value.at, "the scales are here");
             return false;
         }

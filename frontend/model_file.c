@@ -7,11 +7,12 @@
 
 #include "frontend.h"
 
-/* Text never holds a control character but white space; an ONNX model starts with field tags and lengths, which are. */
+/* An ONNX model starts with field tags and lengths, which are control characters; a model text may have one by mistake, but not
+ * in its first bytes, and then hears about it as a text. */
 static bool looks_binary(struct oct_bytes f) {
-    for (size_t i = 0; i < f.len && i < 4096; i++)
-        if (f.data[i] < 0x20 && !strchr("\t\n\r\f\v", f.data[i])) return true;
-    return f.len > 0 && memchr(f.data, 0, f.len < 4096 ? f.len : 4096);
+    for (size_t i = 0; i < f.len && i < 16; i++)
+        if (f.data[i] < 0x20 && (!f.data[i] || !strchr("\t\n\r\f\v", f.data[i]))) return true;
+    return false;
 }
 
 struct oct_module *oct_read_model(struct oct_ctx *cx, const char *path) {

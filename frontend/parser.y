@@ -212,8 +212,9 @@ static int yyreport_syntax_error(const yypcontext_t *context, struct oct_lang *l
         if (!(name && kind[i] >= YYSYMBOL_OCTAVO && kind[i] <= YYSYMBOL_OUTPUT) && !(number && kind[i] == YYSYMBOL_INT)) kind[kept++] = kind[i];
     struct oct_text expected;
     oct_text_init(&expected, l->scratch);
-    oct_text_add(&expected, "");
-    for (int i = 0; i < kept && kept <= MANY; i++) add_choice(&expected, shown(l, kind[i]), kept - 1 - i);
+    const bool start = n > 0 && kind[0] == YYSYMBOL_YYEOF;
+    oct_text_add(&expected, start ? "a statement" : "");
+    for (int i = 0; i < kept && kept <= MANY && !start; i++) add_choice(&expected, shown(l, kind[i]), kept - 1 - i);
     oct_lang_syntax_error(l, *yypcontext_location(context), expected.s, name);
     return 0;
 }

@@ -74,14 +74,14 @@ static bool need_codes(struct oct_ctx *cx, const struct oct_node *n, int i, unsi
         oct_help(cx, "put quantize before it, or dequantize before the others");
         return false;
     }
-    if (!t->q) {
+    if (!t->q && within(t->dtype, types)) {
         oct_misuse(cx, n, OCT_E2211, "operand %s is %s without a scale, so its numbers mean nothing", name,
                    oct_dtype_name(t->dtype));
         oct_note_operand(cx, n, i);
         oct_help(cx, "annotate it where it is defined, like ': %s scale=0.5 zero=0'", oct_dtype_name(t->dtype));
         return false;
     }
-    if (within(t->dtype, types)) return true;
+    if (t->q && within(t->dtype, types)) return true;
     oct_misuse(cx, n, OCT_E2213, "operand %s is %s, which is not taken here", name, oct_dtype_name(t->dtype));
     return oct_note_operand(cx, n, i);
 }

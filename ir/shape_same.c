@@ -21,8 +21,6 @@ bool shape_leaf(struct oct_ctx *cx, struct oct_node *n, struct oct_type *out) {
                               n->op == OCT_OP_const ? "a constant has no batch: N must be a number"
                                                     : "N stands for the batch, which is axis 0 of an input, not axis %d",
                               i);
-    if (OCT_HAS(n->at, seed) && out->dtype != OCT_F32)
-        return oct_misuse(cx, n, OCT_E2213, "random constants are f32, not %s", oct_dtype_name(out->dtype));
     return true;
 }
 
