@@ -155,7 +155,5 @@ struct oct_node *oct_lang_use_const(struct oct_lang *l, const struct oct_item *n
 struct oct_node *oct_lang_number(struct oct_lang *l, const struct oct_item *number);
 /* A tensor of the weights file; NULL after a report (at most one while there is no weights file). */
 const struct oct_st_tensor *oct_lang_tensor(struct oct_lang *l, const char *key, struct oct_span at);
-/* Element `index` of the random constant with this seed, uniform in [0, 2^53) (docs/language.md). */
-uint64_t oct_lang_random(uint64_t seed, uint64_t index);
 
 #endif

@@ -74,29 +74,6 @@ static const void *data_of_file(struct oct_lang *l, const char *key, struct oct_
 /* ---- random constants --------------------------------------------------------------------------------------------------------
  */
 
-/* The finalizer of splitmix64: a bijection of 64 bits that leaves no pattern of its argument. */
-static uint64_t mix(uint64_t z) {
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
-/* Counter-based: element i depends on seed and i alone, so a constant is the same wherever and in whatever order it is made. */
-uint64_t oct_lang_random(uint64_t seed, uint64_t index) {
-    const uint64_t golden = UINT64_C(0x9e3779b97f4a7c15);
-    return mix(mix(seed + golden) + (index + 1) * golden) >> 11;
-}
-
-static void store_int(enum oct_dtype t, void *data, int64_t i, int64_t v) {
-    switch (oct_dtype_size(t)) {
-    case 1: ((uint8_t *)data)[i] = (uint8_t)v; break;
-    case 2: ((uint16_t *)data)[i] = (uint16_t)v; break;
-    case 4: ((uint32_t *)data)[i] = (uint32_t)v; break;
-    default: ((int64_t *)data)[i] = v; break;
-    }
-}
-
-/* Floats uniform in [lo, hi). Integers uniform over the codes in [lo, hi), over all codes where no range was given. */
 static const void *random_data(struct oct_lang *l, const struct oct_type *t, const struct oct_attrs *at, struct oct_span span) {
     const uint64_t n = (uint64_t)oct_type_elements(t, 1);
     l->random_bytes += n * oct_dtype_size(t->dtype);
@@ -104,34 +81,13 @@ static const void *random_data(struct oct_lang *l, const struct oct_type *t, con
         oct_lang_error(l, span, OCT_E1025, "random constants of more than %d MiB", OCT_RANDOM_MAX >> 20);
         return NULL;
     }
-    const double lo = (double)at->within[0], hi = (double)at->within[1];
-    if (!(lo < hi) || !isfinite(lo) || !isfinite(hi)) {
-        if (oct_lang_error(l, span, OCT_E1025, "a random constant is within=(lo,hi), finite, lo below hi"))
-            oct_help(l->cx, "within=(-1.0,1.0) is the default");
+    const char *fault = oct_random_fault(t, at);
+    if (fault) {
+        if (oct_lang_error(l, span, OCT_E1025, "%s", fault)) oct_help(l->cx, "within=(-1.0,1.0) is the default");
         return NULL;
     }
     void *data = oct_alloc_n(l->m->arena, n, oct_dtype_size(t->dtype));
-    if (t->dtype == OCT_F32) {
-        const float below_hi = nextafterf(at->within[1], at->within[0]);
-        for (uint64_t i = 0; i < n; i++) {
-            const float x = (float)(lo + (hi - lo) * ((double)oct_lang_random((uint64_t)at->seed, i) * 0x1p-53));
-            ((float *)data)[i] = x < at->within[1] ? x : below_hi; /* rounding may have reached hi */
-        }
-        return data;
-    }
-    const bool ranged = OCT_HAS(*at, within);
-    const double least = t->dtype == OCT_I64 ? -0x1p31 : (double)oct_dtype_min(t->dtype),
-                 most = t->dtype == OCT_I64 ? 0x1p31 - 1 : (double)oct_dtype_max(t->dtype);
-    const double first = ranged && ceil(lo) > least ? ceil(lo) : least,
-                 last = ranged && ceil(hi) - 1 < most ? ceil(hi) - 1 : most;
-    if (first > last) {
-        oct_lang_error(l, span, OCT_E1025, "there is no code of %s within these limits", oct_dtype_name(t->dtype));
-        return NULL;
-    }
-    const uint64_t codes = (uint64_t)(last - first) + 1; /* at most 2^32: the product below stays under 2^85 */
-    for (uint64_t i = 0; i < n; i++)
-        store_int(t->dtype, data, (int64_t)i,
-                  (int64_t)first + (int64_t)((oct_lang_random((uint64_t)at->seed, i) >> 21) * codes >> 32));
+    oct_random_fill(t, at, data);
     return data;
 }
 
@@ -155,7 +111,7 @@ static const void *inline_data(struct oct_lang *l, const struct oct_type *t, con
         if (t->dtype == OCT_F32 && oct_lang_float(e, &x)) ((float *)data)[i] = x;
         else if (t->dtype != OCT_F32 && e->kind == OCT_ITEM_INT && e->u.i >= oct_dtype_min(t->dtype) &&
                  e->u.i <= oct_dtype_max(t->dtype))
-            store_int(t->dtype, data, i, e->u.i);
+            oct_store_int(t->dtype, data, i, e->u.i);
         else {
             if (t->dtype == OCT_F32) oct_lang_error(l, e->at, OCT_E1024, "this is no number");
             else

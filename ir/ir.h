@@ -23,6 +23,8 @@ size_t oct_dtype_size(enum oct_dtype t);      /* bytes per element as stored in 
 bool oct_dtype_is_float(enum oct_dtype t);
 int64_t oct_dtype_min(enum oct_dtype t);      /* smallest and largest code; integer types only */
 int64_t oct_dtype_max(enum oct_dtype t);
+/* Writes an integer as element i of integer data. */
+void oct_store_int(enum oct_dtype t, void *data, int64_t i, int64_t v);
 
 enum { OCT_MAX_RANK = 8 };
 #define OCT_DIM_N INT64_MIN                   /* the symbolic batch, printed N */
@@ -293,6 +295,13 @@ struct oct_module *oct_module_clone(const struct oct_module *m, struct oct_ctx *
 bool oct_verify(struct oct_module *m);
 /* Infers the result type anew after operands or attributes changed. */
 bool oct_infer(struct oct_ctx *cx, struct oct_node *n);
+
+/* Random constants (random.c): 64 well-mixed bits of element `index`; the elements of a constant with attributes seed and within,
+ * floats uniform in [lo, hi), integers uniform over the codes there (all codes where no limits are given); what is wrong with such
+ * attributes, or NULL. */
+uint64_t oct_random(uint64_t seed, uint64_t index);
+void oct_random_fill(const struct oct_type *t, const struct oct_attrs *at, void *data);
+const char *oct_random_fault(const struct oct_type *t, const struct oct_attrs *at);
 
 /* The rule for a node: defaults of qconfig.def, then every matching rule in order. */
 struct oct_qconfig oct_qconfig_for(const struct oct_module *m, const struct oct_node *n);

@@ -21,6 +21,8 @@ bool shape_leaf(struct oct_ctx *cx, struct oct_node *n, struct oct_type *out) {
                               n->op == OCT_OP_const ? "a constant has no batch: N must be a number"
                                                     : "N stands for the batch, which is axis 0 of an input, not axis %d",
                               i);
+    const char *fault = OCT_HAS(n->at, seed) ? oct_random_fault(out, &n->at) : NULL;
+    if (fault) return oct_misuse(cx, n, OCT_E2219, "%s", fault);
     return true;
 }
 

@@ -16,6 +16,15 @@ const char *oct_dtype_name(enum oct_dtype t) { return dtypes[t].word; }
 bool oct_dtype_is_float(enum oct_dtype t) { return dtypes[t].is_float; }
 size_t oct_dtype_size(enum oct_dtype t) { return dtypes[t].bits < 8 ? 1 : dtypes[t].bits / 8u; }
 int64_t oct_dtype_min(enum oct_dtype t) { return dtypes[t].is_signed ? -oct_dtype_max(t) - 1 : 0; }
+
+void oct_store_int(enum oct_dtype t, void *data, int64_t i, int64_t v) {
+    switch (oct_dtype_size(t)) {
+    case 1: ((uint8_t *)data)[i] = (uint8_t)v; break;
+    case 2: ((uint16_t *)data)[i] = (uint16_t)v; break;
+    case 4: ((uint32_t *)data)[i] = (uint32_t)v; break;
+    default: ((int64_t *)data)[i] = v; break;
+    }
+}
 int64_t oct_dtype_max(enum oct_dtype t) { return (int64_t)((1ull << (dtypes[t].bits - dtypes[t].is_signed)) - 1); }
 
 bool oct_dtype_parse(const char *word, enum oct_dtype *out) {
