@@ -165,10 +165,8 @@ void oct_replace_named(struct oct_module *m, struct oct_node *old, struct oct_no
     by = oct_resolve(by);
     oct_replace(m, old, by);
     if (is_const(old) == is_const(by)) {
-        const char *name = old->name;
-        oct_names_drop(m->names, name, is_const(old));
-        old->name = NULL; /* it leaves at the next settle */
-        oct_rename(m, by, name);
+        oct_names_drop(m->names, old->name, is_const(old)); /* the old node keeps the text until it leaves, for diagnostics */
+        oct_rename(m, by, old->name);
     }
     if (OCT_HAS(old->at, from)) OCT_SET(by->at, from, old->at.from);
     if (OCT_HAS(old->at, doc)) OCT_SET(by->at, doc, old->at.doc);

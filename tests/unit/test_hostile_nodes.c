@@ -155,6 +155,26 @@ static void nonsense_is_refused_and_the_rest_round_trips(void **state) {
     assert_true(refused > 20000);
 }
 
+/* Names that could be taken for something else, of values, constants and outputs. */
+static void any_name_round_trips(void **state) {
+    (void)state;
+    static const char *const names[] = {"inf",   "nan",    "N",      "file",     "random",  "input", "output", "const",
+                                        "model", "octavo", "option", "rule",     "weights", "any",   "i8",     "f32",
+                                        "scale", "zero",   "same",   "relu",     "conv2d",  "e5",    "x.1",    "_x",
+                                        "__",    "_1",     "a..b.",  "infinity", "True"};
+    struct fix f;
+    fix_begin(&f);
+    struct oct_node *x = leaf(&f, "x", "f32[N,3]");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct oct_node *two[2] = {x, leaf(&f, names[i], "@f32[3]")};
+        x = oct_build(f.m, OCT_OP_add, names[i], two, 2, NULL, NULL, no_span);
+        assert_non_null(x);
+        oct_add_output(f.m, names[i], x, no_span);
+    }
+    check_round_trip(&f);
+    fix_end(&f);
+}
+
 /* Every allocation may fail: exit 71, nothing lost. */
 static int allocations_left;
 static void *failing_alloc(size_t n) { return allocations_left-- > 0 ? malloc(n) : NULL; }
@@ -196,6 +216,6 @@ static void no_memory_anywhere(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(nonsense_is_refused_and_the_rest_round_trips),
-                                       cmocka_unit_test(no_memory_anywhere)};
+                                       cmocka_unit_test(any_name_round_trips), cmocka_unit_test(no_memory_anywhere)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
