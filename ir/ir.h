@@ -279,7 +279,7 @@ void oct_add_output(struct oct_module *m, const char *name, struct oct_node *n, 
 
 /* Rewriting. A pass walks the list, builds new nodes before m->cursor and calls oct_replace; operands that name a replaced
  * node are read through oct_resolve. The runner calls oct_module_settle after each pass: operands and outputs are resolved,
- * replaced nodes leave the list, constants move to just before their first use. */
+ * replaced nodes leave the list, constants move to just before their first use, and leave without one. */
 void oct_replace(struct oct_module *m, struct oct_node *old, struct oct_node *by);
 /* As oct_replace, and `by` takes over the old node's name and its from and doc: it stands for the same value. */
 void oct_replace_named(struct oct_module *m, struct oct_node *old, struct oct_node *by);

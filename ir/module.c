@@ -190,6 +190,13 @@ static struct oct_node *settle_one(struct oct_node *n) {
     return end;
 }
 
+static void place_const(struct oct_module *m, struct oct_node *c, struct oct_node *before) {
+    if (!c || !is_const(c) || c->mark) return;
+    c->mark = 1;
+    unlink_node(m, c);
+    insert(m, c, before);
+}
+
 void oct_module_settle(struct oct_module *m) {
     m->cursor = NULL;
     OCT_FOR_NODES(m, n) {
@@ -201,14 +208,15 @@ void oct_module_settle(struct oct_module *m) {
         next = n->next;
         if (n->fwd) take_out(m, n);
     }
-    for (struct oct_node *n = m->first; n; n = n->next) /* constants to just before their first use, in operand order */
-        for (int i = 0; i < n->noperands; i++) {
-            struct oct_node *c = n->operand[i];
-            if (!c || !is_const(c) || c->mark) continue;
-            c->mark = 1;
-            unlink_node(m, c);
-            insert(m, c, n);
-        }
+    /* Constants go to just before their first use, in operand order; those of outputs alone to the end; unused ones leave. So the
+     * place of a constant, which a text with a weights file does not tell, follows from its uses. */
+    OCT_FOR_NODES(m, n)
+    for (int i = 0; i < n->noperands; i++) place_const(m, n->operand[i], n);
+    for (uint32_t i = 0; i < m->noutputs; i++) place_const(m, m->output[i].node, NULL);
+    for (struct oct_node *n = m->first, *next; n; n = next) {
+        next = n->next;
+        if (is_const(n) && !n->mark) take_out(m, n);
+    }
 }
 
 void oct_count_uses(struct oct_module *m) {

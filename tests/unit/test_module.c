@@ -104,8 +104,16 @@ static void replacing_settles(void **state) {
     struct oct_node *sum = oct_build(f.m, OCT_OP_add, "sum", two, 2, NULL, NULL, no_span);
     by->operand[1] = late;
     oct_module_settle(f.m);
-    assert_string_equal(listing(&f), "x @w @late b c @early sum ");
+    assert_string_equal(listing(&f), "x @late b c @early sum ");
     assert_ptr_equal(sum->operand[1], late);
+    leaf(&f, "unused", "@f32[3]");
+    struct oct_node *out = leaf(&f, "returned", "@f32[3]");
+    f.m->cursor = sum;
+    leaf(&f, "unused.1", "@f32[3]");
+    oct_add_output(f.m, "k", out, no_span);
+    oct_module_settle(f.m);
+    assert_string_equal(listing(&f), "x @late b c @early sum @returned ");
+    assert_null(oct_find_const(f.m, "unused"));
     fix_end(&f);
 }
 
