@@ -14,18 +14,21 @@ struct affine {
     int64_t n;
 };
 
-static bool affine_of(struct oct_pass_env *env, const struct oct_node *bn, struct affine *a) {
-    const float *p[4];
+bool oct_bn_channel(const struct oct_node *bn, int64_t c, double *g, double *t) {
+    const float *p[4]; /* scale, bias, mean, var */
     for (int i = 0; i < 4; i++)
-        if (!(p[i] = oct_const_floats(bn->operand[i + 1]))) return false;
+        if (!(p[i] = oct_const_floats(oct_operand(bn, i + 1)))) return false;
+    *g = (double)p[0][c] / sqrt((double)p[3][c] + (double)bn->at.eps);
+    *t = (double)p[1][c] - (double)p[2][c] * *g;
+    return isfinite(*g) && isfinite(*t);
+}
+
+static bool affine_of(struct oct_pass_env *env, const struct oct_node *bn, struct affine *a) {
     a->n = bn->operand[1]->type.dim[0];
     a->g = OCT_NEW_N(env->scratch, double, a->n);
     a->t = OCT_NEW_N(env->scratch, double, a->n);
-    for (int64_t c = 0; c < a->n; c++) {
-        a->g[c] = (double)p[0][c] / sqrt((double)p[3][c] + (double)bn->at.eps);
-        a->t[c] = (double)p[1][c] - (double)p[2][c] * a->g[c];
-        if (!isfinite(a->g[c]) || !isfinite(a->t[c])) return false;
-    }
+    for (int64_t c = 0; c < a->n; c++)
+        if (!oct_bn_channel(bn, c, &a->g[c], &a->t[c])) return false;
     return true;
 }
 

@@ -36,6 +36,9 @@ void oct_set_why(struct oct_module *m, struct oct_node *n, const char *fmt, ...)
  * dead code. Returns how many values went. */
 unsigned oct_sweep(struct oct_module *m);
 
+/* Channel c of a batch norm as g x + t (fold_bn.c); false when its parameters are no constants, or g or t is infinite. */
+bool oct_bn_channel(const struct oct_node *bn, int64_t c, double *g, double *t);
+
 /* ---- quantize_weights.c ---- */
 
 /* Quantizes the float constants that a linear op reads as weight and bias, for an activation of scale s_x, as its rule says.
