@@ -86,6 +86,11 @@ void interp_pad(struct oct_exec *ex, const struct oct_node *n, const struct oct_
 /* ---- concat -----------------------------------------------------------------------------------------------------------------
  */
 
+/* Do equal codes mean equal values? */
+static bool same_codes(const struct oct_type *x, const struct oct_type *y) {
+    return x->dtype == y->dtype && oct_quant_equal(x->q, y->q);
+}
+
 /* One part's codes in the parameters of the result. */
 static int32_t part_code(const struct oct_node *n, const struct oct_requant *r, int32_t code, const struct oct_type *x,
                          const struct oct_type *y) {
@@ -105,7 +110,7 @@ void interp_concat(struct oct_exec *ex, const struct oct_node *n, const struct o
     for (int k = 0; k < n->noperands; k++) {
         const struct oct_type *x = &in[k]->type;
         int64_t run = x->dim[axis] * inner;
-        bool same = !y->q || (oct_quant_equal(x->q, y->q) && x->dtype == y->dtype);
+        bool same = !y->q || same_codes(x, y);
         for (int64_t r = 0; r < rows; r++) {
             if (same) {
                 memcpy((unsigned char *)out->data + (size_t)(r * row + at) * size,
@@ -131,7 +136,7 @@ bool oct_prepare_move(struct oct_exec *ex, struct oct_step *step) {
     step->prep = r;
     for (int k = 0; k < n->noperands; k++) {
         const struct oct_type *x = &step->in[k]->type;
-        if (oct_quant_equal(x->q, step->out.type.q)) continue;
+        if (same_codes(x, &step->out.type)) continue;
         double m = (double)oct_scale(x->q, 0) / (double)oct_scale(step->out.type.q, 0);
         if (!oct_requant_from_real(n->at.profile, m, &r[k])) return oct_refuse_requant(ex, n, m);
     }

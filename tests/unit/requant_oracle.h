@@ -49,18 +49,20 @@ static inline wide oracle_q31(double real, int64_t acc) {
     return floor_div(2 * acc * m + one, 2 * one);
 }
 
-/* First floor(x + 1/2) of the doubled high product, then half away from zero. */
-static inline wide oracle_tflm(double real, int64_t acc) {
-    int e;
-    wide m = multiplier(real, &e);
-    if (e < -31) return 0;
+/* First floor(x + 1/2) of the doubled high product, then half away from zero; the multiplier is m 2^(e-31). */
+static inline wide oracle_tflm_parts(int64_t m, int e, int64_t acc) {
     wide shifted = acc * ((wide)1 << (e > 0 ? e : 0));
     acc = shifted > INT32_MAX ? INT32_MAX : shifted < INT32_MIN ? INT32_MIN : (int64_t)shifted;
-    wide high = floor_div(acc * m + ((wide)1 << 30), (wide)1 << 31);
+    wide high = floor_div((wide)acc * m + ((wide)1 << 30), (wide)1 << 31);
     if (e >= 0) return high;
     wide one = (wide)1 << -e, size = high < 0 ? -high : high;
     wide rounded = (2 * size + one) / (2 * one);
     return high < 0 ? -rounded : rounded;
+}
+static inline wide oracle_tflm(double real, int64_t acc) {
+    int e;
+    int64_t m = multiplier(real, &e);
+    return e < -31 ? 0 : oracle_tflm_parts(m, e, acc);
 }
 
 /* Rounds v 2^x to 24 bits, half to even; returns the mantissa and changes x. */
