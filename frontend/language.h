@@ -155,5 +155,7 @@ struct oct_node *oct_lang_use_const(struct oct_lang *l, const struct oct_item *n
 struct oct_node *oct_lang_number(struct oct_lang *l, const struct oct_item *number);
 /* A tensor of the weights file; NULL after a report (at most one while there is no weights file). */
 const struct oct_st_tensor *oct_lang_tensor(struct oct_lang *l, const char *key, struct oct_span at);
+/* Where the key is a content hash: is it that of the tensor? */
+bool oct_lang_hash_fits(struct oct_lang *l, const struct oct_item *hash, enum oct_dtype dtype, const struct oct_st_tensor *t);
 
 #endif

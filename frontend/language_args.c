@@ -244,7 +244,7 @@ static const struct oct_st_tensor *vector_of_file(struct oct_lang *l, const stru
         return NULL;
     }
     const struct oct_st_tensor *t = oct_lang_tensor(l, key, a->value.at);
-    if (!t || (t->dtype == dtype && t->rank == 1)) return t;
+    if (!t || (t->dtype == dtype && t->rank == 1)) return t && oct_lang_hash_fits(l, &a->value, dtype, t) ? t : NULL;
     oct_lang_error(l, a->value.at, OCT_E1022, "tensor '%s' of the weights file is no vector of %s", key, oct_dtype_name(dtype));
     return NULL;
 }

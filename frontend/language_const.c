@@ -29,6 +29,16 @@ const struct oct_st_tensor *oct_lang_tensor(struct oct_lang *l, const char *key,
     return NULL;
 }
 
+bool oct_lang_hash_fits(struct oct_lang *l, const struct oct_item *hash, enum oct_dtype dtype, const struct oct_st_tensor *t) {
+    char is[17];
+    if (hash->kind != OCT_ITEM_HASH) return true;
+    oct_tensor_hash(dtype, t->rank, t->dim, t->data, is);
+    if (!strcmp(is, hash->u.text)) return true;
+    if (oct_lang_error(l, hash->at, OCT_E1009, "the weights file holds other data under this key: their hash is %s", is))
+        oct_help(l->cx, "keys are hashes of what they hold; use the store that was written with this text");
+    return false;
+}
+
 /* i4 and u4 lie one to a byte in files. */
 static enum oct_dtype stored_as(enum oct_dtype t) { return t == OCT_I4 ? OCT_I8 : t == OCT_U4 ? OCT_U8 : t; }
 
@@ -41,8 +51,11 @@ static bool codes_fit(enum oct_dtype t, const void *data, int64_t n) {
     return true;
 }
 
-/* Data of a tensor of the file for a constant of type `t`, whose dimensions it fills in where they were left out. */
-static const void *data_of_file(struct oct_lang *l, const char *key, struct oct_type *t, struct oct_span at) {
+/* Data of the tensor of the file that a name or hash says, for a constant of type `t`, whose dimensions it fills in where they
+ * were left out. */
+static const void *data_of_file(struct oct_lang *l, const struct oct_item *name, struct oct_type *t) {
+    const char *key = name->u.text;
+    const struct oct_span at = name->at;
     const struct oct_st_tensor *st = oct_lang_tensor(l, key, at);
     if (!st) return NULL;
     struct oct_type in_file = {.dtype = st->dtype, .rank = st->rank};
@@ -66,7 +79,8 @@ static const void *data_of_file(struct oct_lang *l, const char *key, struct oct_
         oct_lang_error(l, at, OCT_E1019, "a tensor of more than %lld elements", (long long)OCT_MAX_ELEMENTS);
         return NULL;
     }
-    if (stored_as(t->dtype) == t->dtype || codes_fit(t->dtype, st->data, n)) return st->data;
+    if (stored_as(t->dtype) == t->dtype || codes_fit(t->dtype, st->data, n))
+        return oct_lang_hash_fits(l, name, t->dtype, st) ? st->data : NULL;
     oct_lang_error(l, at, OCT_E1024, "'%s' of the weights file has codes that do not fit %s", key, oct_dtype_name(t->dtype));
     return NULL;
 }
@@ -162,7 +176,7 @@ void oct_lang_const(struct oct_lang *l, const struct oct_item *name, const struc
     struct oct_type t;
     const void *bytes = NULL;
     if (l->bad || !oct_lang_type(l, type, false, &t)) return;
-    if (file) bytes = data_of_file(l, by_hash ? data->u.text : name->u.text, &t, by_hash ? data->at : name->at);
+    if (file) bytes = data_of_file(l, by_hash ? data : name, &t);
     else if (dims_needed(l, name, type, &t)) bytes = random ? random_data(l, &t, &at, data->at) : inline_data(l, &t, data);
     if (!bytes || !oct_lang_quant(l, &type->quals, name->u.text, &t) || l->bad) {
         l->bad = true;
@@ -182,7 +196,7 @@ struct oct_node *oct_lang_use_const(struct oct_lang *l, const struct oct_item *n
         oct_help(l->cx, "write: const @%s : f32[...] = random, or name the file: weights \"FILE.safetensors\"", name->u.text);
     if (st) {
         t.dtype = st->dtype;
-        const void *data = data_of_file(l, name->u.text, &t, name->at);
+        const void *data = data_of_file(l, name, &t);
         if (data) n = build(l, name->u.text, &t, data, NULL, name->at);
     }
     if (n) return n;
