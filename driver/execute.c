@@ -1,7 +1,7 @@
 /* execute.c - a module over a data set, by either engine; its outputs, sample after sample. */
 #include <string.h>
 
-#include "driver.h"
+#include "cc.h"
 
 int64_t drv_chunk(const struct oct_dataset *data) {
     int64_t chunk = 1;
@@ -65,6 +65,6 @@ bool drv_execute(struct drv *d, struct oct_module *m, const struct oct_dataset *
     struct collecting c = {.m = m, .out = out, .chunk = drv_chunk(data)};
     *out = (struct drv_results){.r = OCT_NEW_N(d->a, struct drv_result, m->noutputs), .n = m->noutputs, .samples = data->samples};
     for (uint32_t i = 0; i < m->noutputs; i++) prepare(d, &m->output[i], data->samples, c.chunk, &out->r[i]);
-    (void)engine;
+    if (engine == DRV_ENGINE_C) return drv_native_dataset(d, m, data, out);
     return oct_run_dataset(d->cx, m, data->in, data->nin, data->samples, collect, &c);
 }

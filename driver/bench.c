@@ -1,0 +1,167 @@
+/* bench.c - octavo bench: how long one run of the compiled C takes on this machine. The whole model is timed without
+ * instruments; layers by a second build with them, whose overhead (some 50 ns a layer) is theirs alone. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cc.h"
+
+enum { RUNS = 200, WARM_UP = 5 };
+static const uint64_t enough_ns = 2000000000; /* stop early after this much, but not before 10 runs */
+
+static uint64_t now_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static int by_value(const void *x, const void *y) {
+    const uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
+    return a < b ? -1 : a > b;
+}
+/* The q-th of 100 parts of the sorted values; the nearest rank. */
+static uint64_t percentile(const uint64_t *v, int64_t n, int64_t q) { return v[(n - 1) * q / 100]; }
+
+struct buffers {
+    void **io, *arena;
+};
+
+/* Inputs hold the first sample of --data, or numbers from a generator (in [-1, 1), or any codes). */
+static bool fill(struct drv *d, const struct oct_module *m, const struct drv_native *n, struct buffers *b) {
+    uint32_t k = 0, x = 1;
+    struct drv_arrays arrays;
+    struct oct_dataset data;
+    if (d->o.data.n && (!drv_read_arrays(d, "--data", &d->o.data, &arrays) || !drv_fit(d, &arrays, m, &data))) return false;
+    b->io = OCT_NEW_N(d->a, void *, m->nnodes + m->noutputs);
+    b->arena = oct_alloc(d->a, drv_native_arena(n) + 256);
+    OCT_FOR_NODES(m, node) {
+        if (node->op != OCT_OP_input) continue;
+        const size_t elements = (size_t)oct_type_elements(&node->type, 1), bytes = elements * oct_dtype_size(node->type.dtype);
+        unsigned char *p = b->io[k] = oct_alloc(d->a, bytes + 64);
+        if (d->o.data.n) memcpy(p, data.in[k].data, bytes);
+        else
+            for (size_t i = 0; i < (node->type.dtype == OCT_F32 ? elements : bytes); i++) {
+                x = x * 1664525u + 1013904223u;
+                if (node->type.dtype == OCT_F32) ((float *)(void *)p)[i] = (float)(x >> 8) / 8388608.0f - 1;
+                else p[i] = (unsigned char)(x >> 24);
+            }
+        k++;
+    }
+    for (uint32_t i = 0; i < m->noutputs; i++) {
+        const struct oct_type *t = &m->output[i].node->type;
+        b->io[k++] = oct_alloc(d->a, (size_t)oct_type_elements(t, 1) * oct_dtype_size(t->dtype) + 64);
+    }
+    return true;
+}
+
+static bool run_once(struct drv *d, const struct drv_native *n, const struct buffers *b) {
+    if (drv_native_run(n, b->io, b->arena)) return true;
+    oct_internal(d->cx, (struct oct_span){0, 0, 0}, "the compiled model returned an error");
+}
+
+/* Sorted times of whole runs; returns how many. */
+static int64_t measure(struct drv *d, const struct drv_native *n, const struct buffers *b, uint64_t *times, int64_t most) {
+    int64_t runs = 0;
+    uint64_t sum = 0;
+    for (int i = 0; i < WARM_UP; i++) run_once(d, n, b);
+    while (runs < most && (runs < 10 || sum < enough_ns)) {
+        const uint64_t start = now_ns();
+        run_once(d, n, b);
+        sum += times[runs++] = now_ns() - start;
+    }
+    qsort(times, (size_t)runs, sizeof *times, by_value);
+    return runs;
+}
+
+struct layer {
+    const char *name, *kernel;
+    int64_t macs;
+    double ns; /* median; NAN when it could not be told apart */
+};
+
+/* Names, kernels and MACs from the report that the back end wrote. */
+static struct layer *layers_of(struct drv *d, const struct oct_compiled *c, size_t *n) {
+    json_t *report = json_loadb(c->json.s, c->json.len, 0, NULL), *list = json_object_get(report, "layers"), *item;
+    size_t i;
+    struct layer *l = OCT_NEW_N(d->a, struct layer, json_array_size(list));
+    *n = json_array_size(list);
+    json_array_foreach(list, i, item) {
+        const char *name = json_string_value(json_object_get(item, "name")),
+                   *kernel = json_string_value(json_object_get(item, "kernel"));
+        l[i] = (struct layer){oct_strdup(d->a, name ? name : ""), oct_strdup(d->a, kernel ? kernel : ""),
+                              json_integer_value(json_object_get(item, "macs")), (double)NAN};
+    }
+    json_decref(report);
+    return l;
+}
+
+/* The median of each step over some runs of the build with instruments. */
+static bool time_layers(struct drv *d, const struct oct_module *m, const char *cflags, struct layer *l, size_t n) {
+    enum { TIMED = 21 };
+    struct oct_compiled c;
+    struct buffers b;
+    const struct drv_native *native = drv_native_load(d, m, cflags, true, &c);
+    if (!native || !fill(d, m, native, &b)) return false;
+    uint64_t *t = OCT_NEW_N(d->a, uint64_t, TIMED * n);
+    for (int r = 0; r < TIMED; r++) {
+        unsigned steps;
+        run_once(d, native, &b);
+        const uint64_t *times = drv_native_times(native, &steps);
+        if (steps != n) return true; /* layers and functions do not correspond: no figures rather than wrong ones */
+        for (size_t i = 0; i < n; i++) t[i * TIMED + (size_t)r] = times[i];
+    }
+    for (size_t i = 0; i < n; i++) {
+        qsort(t + i * TIMED, TIMED, sizeof *t, by_value);
+        l[i].ns = (double)percentile(t + i * TIMED, TIMED, 50);
+    }
+    return true;
+}
+
+static void print(struct drv *d, const uint64_t *times, int64_t runs, const struct layer *l, size_t n) {
+    const uint64_t median = percentile(times, runs, 50), p10 = percentile(times, runs, 10), p90 = percentile(times, runs, 90);
+    if (d->o.json) {
+        struct drv_json j;
+        drv_json_init(&j, &d->say);
+        drv_json_open(&j, NULL, '{');
+        drv_json_int(&j, "median_ns", (int64_t)median);
+        drv_json_int(&j, "p10_ns", (int64_t)p10);
+        drv_json_int(&j, "p90_ns", (int64_t)p90);
+        drv_json_int(&j, "runs", runs);
+        drv_json_open(&j, "layers", '[');
+        for (size_t i = 0; i < n; i++) {
+            drv_json_open(&j, NULL, '{');
+            drv_json_str(&j, "name", l[i].name);
+            drv_json_str(&j, "kernel", l[i].kernel);
+            drv_json_num(&j, "ns", l[i].ns);
+            drv_json_int(&j, "macs", l[i].macs);
+            drv_json_num(&j, "gmacs", (double)l[i].macs / l[i].ns);
+            drv_json_close(&j, '}');
+        }
+        drv_json_close(&j, ']');
+        drv_json_close(&j, '}');
+        return;
+    }
+    oct_text_addf(&d->say, "%lld runs: median %.1f us, p10 %.1f us, p90 %.1f us\n\n%-28s %-24s %10s %12s %8s\n", (long long)runs,
+                  (double)median / 1e3, (double)p10 / 1e3, (double)p90 / 1e3, "layer", "kernel", "us", "MACs", "GMAC/s");
+    for (size_t i = 0; i < n; i++)
+        oct_text_addf(&d->say, "%-28s %-24s %10.1f %12lld %8.2f\n", l[i].name, l[i].kernel, l[i].ns / 1e3, (long long)l[i].macs,
+                      (double)l[i].macs / l[i].ns);
+}
+
+bool verb_bench(struct drv *d) {
+    struct oct_compiled c;
+    struct buffers b;
+    size_t nlayers;
+    const char *cflags = d->o.cflags ? d->o.cflags : "-O3 -march=native";
+    const int64_t most = d->o.runs ? d->o.runs : RUNS;
+    struct oct_module *m = drv_read_model(d, d->o.args.v[0]);
+    const struct drv_native *n = m ? drv_native_load(d, m, cflags, false, &c) : NULL;
+    if (!n || !fill(d, m, n, &b)) return false;
+    uint64_t *times = OCT_NEW_N(d->a, uint64_t, most);
+    const int64_t runs = measure(d, n, &b, times, most);
+    struct layer *l = layers_of(d, &c, &nlayers);
+    if (!time_layers(d, m, cflags, l, nlayers)) return false;
+    print(d, times, runs, l, nlayers);
+    return true;
+}

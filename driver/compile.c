@@ -1,0 +1,133 @@
+/* compile.c - octavo compile: the pipeline from wherever the model stands, then the C back end: NAME.c, NAME.h, NAME.json and the
+ * weights; as an object or a library when asked. All of it appears, or nothing. */
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cc.h"
+
+enum { EMIT_C, EMIT_OBJ, EMIT_LIB };
+
+/* Where output goes: files are FOLDER NAME.suffix, symbols start with `symbol`. */
+struct place {
+    const char *folder; /* with its slash, or "" */
+    const char *name, *symbol;
+};
+
+/* A prefix of C symbols made of a file name. */
+static const char *symbol_of(struct oct_arena *a, const char *name) {
+    char *s = oct_sprintf(a, "%s%s", *name >= '0' && *name <= '9' ? "m" : "", name);
+    for (char *p = s; *p; p++)
+        if (!strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_", *p)) *p = '_';
+    return s;
+}
+
+/* -o is a prefix, a folder that exists or ends in '/', or missing: the model's own name, here. */
+static bool find_place(struct drv *d, const struct oct_module *m, struct place *p) {
+    struct stat st;
+    *p = (struct place){.folder = "", .name = m->name};
+    if (d->o.out.n > 1) return drv_misuse(d, "-o is given more than once");
+    if (d->o.out.n && strcmp(d->o.out.v[0], "-") != 0) {
+        const char *out = d->o.out.v[0], *slash = strrchr(out, '/');
+        if (!*out) return drv_misuse(d, "-o is empty");
+        if (stat(out, &st) == 0 && S_ISDIR(st.st_mode)) p->folder = slash && !slash[1] ? out : oct_sprintf(d->a, "%s/", out);
+        else {
+            if (slash) p->folder = oct_strndup(d->a, out, (size_t)(slash - out) + 1);
+            if (!slash || slash[1]) p->name = slash ? slash + 1 : out;
+        }
+        if (*p->folder) oct_outputs_dir(d->out, p->folder);
+    }
+    p->symbol = symbol_of(d->a, p->name);
+    return true;
+}
+
+static bool queue(struct drv *d, const struct place *p, const char *suffix, const void *data, size_t len) {
+    return oct_outputs_add(d->out, oct_sprintf(d->a, "%s%s%s", p->folder, p->name, suffix), data, len);
+}
+static bool queue_text(struct drv *d, const struct place *p, const char *suffix, const struct oct_text *t) {
+    return queue(d, p, suffix, t->len ? t->s : "", t->len);
+}
+
+/* Without calibration data a model that nothing was quantized in stays in float, and is told so. */
+static bool decide_float(struct drv *d, struct oct_module *m) {
+    if (d->o.data.n || d->o.stats.n || drv_is_calibrated(m) || (m->option_set >> OCT_OPT_quantize & 1)) return true;
+    OCT_FOR_NODES(m, n) {
+        if (n->op == OCT_OP_observe || n->type.q) return true;
+    }
+    m->option[OCT_OPT_quantize] = OCT_QUANTIZE_OFF;
+    m->option_set |= (uint32_t)1 << OCT_OPT_quantize;
+    oct_note(d->cx, (struct oct_span){0, 0, 0}, "no calibration data: compiled in float; --data CAL.npy quantizes");
+    return true;
+}
+
+static const struct oct_target *find_target(struct drv *d) {
+    const char *name = d->o.target ? d->o.target : "host";
+    const struct oct_target *t = oct_target_find(name);
+    if (t) return t;
+    uint32_t n;
+    const struct oct_target *all = oct_target_list(&n);
+    const char **names = OCT_NEW_N(d->a, const char *, n);
+    for (uint32_t i = 0; i < n; i++) names[i] = all[i].name;
+    const char *near = oct_did_you_mean(name, names, n);
+    drv_misuse(d, "there is no target '%s'", name);
+    if (near) oct_help(d->cx, "did you mean '%s'?", near);
+    else oct_help(d->cx, "'octavo targets' lists them");
+    return NULL;
+}
+
+/* The object of the sources and, from the same compiler, the archiver's name. */
+static bool build_object(struct drv *d, struct drv_build *b, const struct place *p, const struct oct_compiled *c) {
+    const char *cc = d->o.cc ? d->o.cc : "cc", *flags = d->o.cflags ? d->o.cflags : "-O2", *ar;
+    const char *sources[3], *objects[2] = {"c.o", NULL};
+    int n = 0;
+    if (!drv_build_sources(b, p->name, c, sources, &n)) return false;
+    for (int i = 0; i < n; i++) {
+        if (i) objects[i] = "w.o";
+        const char *args[] = {"-c", "-o", objects[i], sources[i], NULL};
+        if (!drv_build_run(b, oct_sprintf(d->a, "%s %s", cc, flags), args, NULL)) return false;
+    }
+    if (d->o.emit == EMIT_OBJ) {
+        const char *args[] = {"-r", "-nostdlib", "-o", "out", objects[0], objects[1], NULL};
+        return drv_build_run(b, cc, args, NULL);
+    }
+    const char *ask[] = {"-print-prog-name=ar", NULL}, *args[] = {"rcsD", "out", objects[0], objects[1], NULL};
+    if (!drv_build_run(b, cc, ask, &ar)) return false;
+    return drv_build_run(b, oct_strndup(d->a, ar, strcspn(ar, "\n")), args, NULL);
+}
+
+static bool write_built(struct drv *d, const struct place *p, const struct oct_compiled *c) {
+    struct oct_bytes made;
+    struct drv_build *b = drv_build_begin(d);
+    if (!b) return false;
+    bool ok = build_object(d, b, p, c) && drv_build_read(b, "out", &made);
+    drv_build_end(b); /* what was read stays */
+    return ok && queue(d, p, d->o.emit == EMIT_OBJ ? ".o" : ".a", made.data, made.len);
+}
+
+static bool write_source(struct drv *d, const struct place *p, const struct oct_compiled *c) {
+    return queue_text(d, p, ".c", &c->c) &&
+           (!c->weights.len || (queue_text(d, p, ".weights.bin", &c->weights) && queue_text(d, p, ".weights.S", &c->weights_s)));
+}
+
+bool verb_compile(struct drv *d) {
+    struct place p;
+    const bool to_stdout = d->o.out.n && strcmp(d->o.out.v[0], "-") == 0;
+    const bool built = d->o.emit == EMIT_OBJ || d->o.emit == EMIT_LIB;
+    struct oct_compile_options opt = {
+        .batch = d->o.batch ? d->o.batch : 1, .no_float = d->o.no_float, .strict_float = d->o.strict_float};
+    if (built && to_stdout) return drv_misuse(d, "only C source can go to stdout");
+    if (built && d->o.target && strcmp(d->o.target, "host") != 0 && strcmp(d->o.target, "c99") != 0 && !d->o.cc)
+        return drv_misuse(d, "--target %s --emit obj needs a compiler for it: --cc COMMAND", d->o.target);
+    opt.target = find_target(d);
+    if (d->o.weights >= 0) opt.weights = (enum oct_weights_mode)d->o.weights;
+    if (d->o.io_layout >= 0) opt.io_layout = (enum oct_io_layout)d->o.io_layout;
+    struct oct_module *m = opt.target ? drv_read_model(d, d->o.args.v[0]) : NULL;
+    if (!m || !find_place(d, m, &p) || !decide_float(d, m) || !drv_rewrite(d, m)) return false;
+    opt.name = p.symbol;
+
+    struct oct_compiled *c = OCT_NEW(d->a, struct oct_compiled); /* lives until the outputs are written */
+    if (!oct_compile(d->cx, d->a, m, &opt, c)) return false;
+    if (d->o.explain) oct_text_addn(&d->talk, c->explain.len ? c->explain.s : "", c->explain.len);
+    if (to_stdout) return oct_outputs_add(d->out, "-", c->c.s, c->c.len);
+    return (built ? write_built(d, &p, c) : write_source(d, &p, c)) && queue_text(d, &p, ".h", &c->h) &&
+           queue_text(d, &p, ".json", &c->json);
+}
