@@ -74,7 +74,11 @@ OCT_NORETURN static void trap(const struct machine *m, const struct step *st, co
     EV(name##_##e) {                                                                                                             \
         T *d = DST(T);                                                                                                           \
         const T *x = ARG(T, 0), *y = ARG(T, 1);                                                                                  \
-        LANES if (__builtin_##what##_overflow(x[l], y[l], &d[l])) trap(m, st, "wraps");                                          \
+        LANES {                                                                                                                  \
+            T r; /* of its own: gcc 12 reports overflow wrongly where the result overwrites an operand */                        \
+            if (__builtin_##what##_overflow(x[l], y[l], &r)) trap(m, st, "wraps");                                               \
+            d[l] = r;                                                                                                            \
+        }                                                                                                                        \
     }
 #define DISTANCE(name, e, T, UT, expr)                                                                                           \
     EV(name##_##e) {                                                                                                             \

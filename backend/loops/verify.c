@@ -41,6 +41,10 @@ static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 static struct span64 transfer(const struct state *st, const struct lp_stmt *s, enum lp_elem e) {
     struct span64 all = whole(e), a = s->nargs > 0 ? span_of(st, s->arg[0]) : all,
                   b = s->nargs > 1 ? span_of(st, s->arg[1]) : all, r = all;
+    if (s->row == LP_OP_select) {
+        struct span64 c = span_of(st, s->arg[2]);
+        return (struct span64){least(b.lo, c.lo), most(b.hi, c.hi)};
+    }
     if (s->nargs && !lp_is((enum lp_elem)s->arg[0].type.elem, LP_INTS)) return all;
     switch (s->row) {
     case LP_OP_mov:
@@ -72,6 +76,14 @@ static struct span64 transfer(const struct state *st, const struct lp_stmt *s, e
     return r.lo < all.lo || r.hi > all.hi ? all : r; /* it may wrap */
 }
 
+/* Adds to both ends; false on overflow. */
+static bool widen(struct span64 *s, int64_t lo, int64_t hi) {
+    struct span64 r;
+    if (__builtin_add_overflow(s->lo, lo, &r.lo) || __builtin_add_overflow(s->hi, hi, &r.hi)) return false;
+    *s = r;
+    return true;
+}
+
 /* Element range of an access: base + sum coef [0, trip) + index. */
 static bool address_span(struct state *st, const struct lp_stmt *s, struct span64 *out) {
     const struct lp_addr *ad = &s->addr;
@@ -81,9 +93,7 @@ static bool address_span(struct state *st, const struct lp_stmt *s, struct span6
         int64_t far, var = ad->term[i].var, coef = ad->term[i].coef;
         if (var < 0 || var >= st->k->nvars || !st->trip[var]) return refuse(st, s, "address uses a loop that is not open");
         if (__builtin_mul_overflow(coef, st->trip[var] - 1, &far)) return refuse(st, s, "address overflows");
-        if (__builtin_add_overflow(out->lo, far < 0 ? far : 0, &out->lo) ||
-            __builtin_add_overflow(out->hi, far > 0 ? far : 0, &out->hi))
-            return refuse(st, s, "address overflows");
+        if (!widen(out, far < 0 ? far : 0, far > 0 ? far : 0)) return refuse(st, s, "address overflows");
         if (out->lo < INT32_MIN || out->hi > INT32_MAX) return refuse(st, s, "partial sum of an address leaves 32 bits");
     }
     if (ad->index.type.lanes) {
@@ -93,8 +103,7 @@ static bool address_span(struct state *st, const struct lp_stmt *s, struct span6
         if (!st->set[ix.reg]) return refuse(st, s, "index register read before it is set");
         if (st->values[ix.reg].lo < ad->index_min || st->values[ix.reg].hi > ad->index_max)
             return refuse(st, s, "index register not proved within its bounds");
-        if (__builtin_add_overflow(out->lo, ad->index_min, &out->lo) || __builtin_add_overflow(out->hi, ad->index_max, &out->hi))
-            return refuse(st, s, "address overflows");
+        if (!widen(out, ad->index_min, ad->index_max)) return refuse(st, s, "address overflows");
     }
     return true;
 }

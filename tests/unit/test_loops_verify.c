@@ -199,6 +199,23 @@ static void types(void **state) {
     accepts(k);
 }
 
+/* acc = acc op b in place: the checked rows must not mistake it for a wrap. */
+static void checked_rows_in_place(void **state) {
+    (void)state;
+    const enum lp_row rows[] = {LP_OP_add_nw, LP_OP_sub_nw, LP_OP_mul_nw};
+    const int64_t want[] = {8388608 + 5328130, 8388608 - 5328130, (int64_t)8388608 * 5328130};
+    for (int i = 0; i < 3; i++) {
+        struct lp_kernel *k = lp_new(&cx, arena);
+        int32_t x = lp_buffer(k, "x", LP_I64, LP_BUF_INOUT, 1, 8);
+        struct lp_val a = lp_load(k, "a", lp_scalar(LP_I64), x, lp_at(0));
+        lp_op_to(k, a, rows[i], 2, (struct lp_val[]){a, lp_int(LP_I64, 5328130)}, 0);
+        lp_store(k, x, lp_at(0), a);
+        int64_t v = 8388608;
+        lp_eval(k, (void *[]){&v}, 0, 0);
+        assert_true(v == want[i]);
+    }
+}
+
 /* ---- internal errors: what = 1.. builds or runs something that must trap
  * ---------------------------------------------------------- */
 
@@ -256,6 +273,7 @@ int main(void) {
         cmocka_unit_test(registers_are_set_before_they_are_read),
         cmocka_unit_test(ranges_loops_and_kinds),
         cmocka_unit_test(types),
+        cmocka_unit_test(checked_rows_in_place),
         cmocka_unit_test(misuse_is_an_internal_error),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
