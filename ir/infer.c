@@ -156,9 +156,6 @@ static bool check_attrs(struct oct_ctx *cx, const struct oct_node *n) {
         if (floats == 2 && f[0] > f[1])
             return oct_misuse(cx, n, OCT_E2219, "%s=(%g,%g) holds no value", a->name, (double)f[0], (double)f[1]);
     }
-    const float *within = n->at.within;
-    if (!(isfinite(within[0]) && isfinite(within[1]) && within[0] < within[1]))
-        return oct_misuse(cx, n, OCT_E2219, "within=(%g,%g) holds no number to draw", (double)within[0], (double)within[1]);
     if (!isfinite(n->at.alpha)) return oct_misuse(cx, n, OCT_E2005, "alpha must be finite");
     if (!isfinite(n->at.eps) || n->at.eps < 0)
         return oct_misuse(cx, n, OCT_E2005, "eps=%g must be finite and not negative", (double)n->at.eps);

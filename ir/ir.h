@@ -23,8 +23,9 @@ size_t oct_dtype_size(enum oct_dtype t);      /* bytes per element as stored in 
 bool oct_dtype_is_float(enum oct_dtype t);
 int64_t oct_dtype_min(enum oct_dtype t);      /* smallest and largest code; integer types only */
 int64_t oct_dtype_max(enum oct_dtype t);
-/* Writes an integer as element i of integer data. */
+/* Element i of integer data. */
 void oct_store_int(enum oct_dtype t, void *data, int64_t i, int64_t v);
+int64_t oct_load_int(enum oct_dtype t, const void *data, int64_t i);
 
 enum { OCT_MAX_RANK = 8 };
 #define OCT_DIM_N INT64_MIN                   /* the symbolic batch, printed N */

@@ -15,20 +15,8 @@ static bool is_random(const struct oct_node *n) { return OCT_HAS(n->at, seed); }
 
 /* The element as text; codes and integers exactly, floats shortest. */
 static void add_element(struct oct_text *out, enum oct_dtype t, const void *data, int64_t i) {
-    long long v = 0;
-    switch (t) {
-    case OCT_F32: oct_text_add_f32(out, ((const float *)data)[i]); return;
-    case OCT_I4:
-    case OCT_I8: v = ((const int8_t *)data)[i]; break;
-    case OCT_U4:
-    case OCT_U8: v = ((const uint8_t *)data)[i]; break;
-    case OCT_I16: v = ((const int16_t *)data)[i]; break;
-    case OCT_U16: v = ((const uint16_t *)data)[i]; break;
-    case OCT_I32: v = ((const int32_t *)data)[i]; break;
-    case OCT_I64: v = (long long)((const int64_t *)data)[i]; break;
-    case OCT_DTYPE_COUNT: break;
-    }
-    oct_text_addf(out, "%lld", v);
+    if (t == OCT_F32) oct_text_add_f32(out, ((const float *)data)[i]);
+    else oct_text_addf(out, "%lld", (long long)oct_load_int(t, data, i));
 }
 
 bool oct_const_in_file(const struct oct_node *n) {

@@ -16,6 +16,7 @@ const char *oct_dtype_name(enum oct_dtype t) { return dtypes[t].word; }
 bool oct_dtype_is_float(enum oct_dtype t) { return dtypes[t].is_float; }
 size_t oct_dtype_size(enum oct_dtype t) { return dtypes[t].bits < 8 ? 1 : dtypes[t].bits / 8u; }
 int64_t oct_dtype_min(enum oct_dtype t) { return dtypes[t].is_signed ? -oct_dtype_max(t) - 1 : 0; }
+int64_t oct_dtype_max(enum oct_dtype t) { return (int64_t)((1ull << (dtypes[t].bits - dtypes[t].is_signed)) - 1); }
 
 void oct_store_int(enum oct_dtype t, void *data, int64_t i, int64_t v) {
     switch (oct_dtype_size(t)) {
@@ -25,7 +26,15 @@ void oct_store_int(enum oct_dtype t, void *data, int64_t i, int64_t v) {
     default: ((int64_t *)data)[i] = v; break;
     }
 }
-int64_t oct_dtype_max(enum oct_dtype t) { return (int64_t)((1ull << (dtypes[t].bits - dtypes[t].is_signed)) - 1); }
+
+int64_t oct_load_int(enum oct_dtype t, const void *data, int64_t i) {
+    switch (oct_dtype_size(t)) {
+    case 1: return dtypes[t].is_signed ? (int64_t)((const int8_t *)data)[i] : ((const uint8_t *)data)[i];
+    case 2: return dtypes[t].is_signed ? (int64_t)((const int16_t *)data)[i] : ((const uint16_t *)data)[i];
+    case 4: return ((const int32_t *)data)[i];
+    default: return ((const int64_t *)data)[i];
+    }
+}
 
 bool oct_dtype_parse(const char *word, enum oct_dtype *out) {
     for (unsigned t = 0; t < OCT_DTYPE_COUNT; t++)

@@ -105,15 +105,7 @@ static bool padded(const struct oct_node *n) {
 /* ---- intervals
  * -------------------------------------------------------------------------------------------------------------------- */
 
-static int32_t const_code(const struct oct_node *c, int64_t i) {
-    switch (c->type.dtype) {
-    case OCT_I8: return ((const int8_t *)c->data)[i];
-    case OCT_U8: return ((const uint8_t *)c->data)[i];
-    case OCT_I16: return ((const int16_t *)c->data)[i];
-    case OCT_I32: return ((const int32_t *)c->data)[i];
-    default: return 0;
-    }
-}
+static int32_t const_code(const struct oct_node *c, int64_t i) { return (int32_t)oct_load_int(c->type.dtype, c->data, i); }
 
 static const struct oct_node *bias_of(const struct oct_node *n) { return n->noperands > 2 ? n->operand[2] : NULL; }
 
