@@ -308,24 +308,31 @@ static struct oct_node *build(struct oct_lang *l, struct oct_call *c, enum oct_o
     return n;
 }
 
-struct oct_node *oct_lang_nested(struct oct_lang *l, struct oct_call *c) {
-    enum oct_op op;
-    if (l->bad || !find_op(l, &c->op, &op)) return &l->silent;
-    struct oct_node *n = build(l, c, op, NULL, NULL, NULL);
-    return n ? n : &l->silent;
-}
-
 /* Attributes that every op takes. */
 static const uint64_t always = (uint64_t)1 << OCT_A_from | (uint64_t)1 << OCT_A_doc | (uint64_t)1 << OCT_A_why;
+
+/* The op and the attributes of a call; false when one of them is wrong. */
+static bool read_call(struct oct_lang *l, const struct oct_call *c, const struct oct_args *args, enum oct_op *op,
+                      struct oct_attrs *at) {
+    if (l->bad || !find_op(l, &c->op, op)) return false;
+    oct_attrs_init(at);
+    for (uint32_t i = 0; i < args->n; i++) oct_lang_attr(l, at, oct_op_info(*op)->attrs | always, c->op.u.text, &args->arg[i]);
+    return !l->bad;
+}
+
+struct oct_node *oct_lang_nested(struct oct_lang *l, struct oct_call *c, const struct oct_args *args) {
+    enum oct_op op;
+    struct oct_attrs at;
+    if (!read_call(l, c, args, &op, &at)) return &l->silent;
+    struct oct_node *n = build(l, c, op, NULL, &at, NULL);
+    return n ? n : &l->silent;
+}
 
 void oct_lang_value(struct oct_lang *l, const struct oct_item *name, const struct oct_annotation *type, struct oct_call *call,
                     const struct oct_args *args) {
     enum oct_op op;
-    if (l->bad || !find_op(l, &call->op, &op)) return;
-    const struct oct_op_info *info = oct_op_info(op);
     struct oct_attrs at;
-    oct_attrs_init(&at);
-    for (uint32_t i = 0; i < args->n; i++) oct_lang_attr(l, &at, info->attrs | always, info->name, &args->arg[i]);
+    if (!read_call(l, call, args, &op, &at)) return;
     struct oct_type declared;
     if (type->given) {
         for (uint32_t i = 0; i < type->quals.n; i++)

@@ -128,8 +128,8 @@ void oct_lang_define(struct oct_lang *l, bool is_const, const char *name);
 /* Operands of a call: a node, NULL for '_', &l->silent for one that was reported already. */
 void oct_lang_operand(struct oct_lang *l, struct oct_call *c, struct oct_node *n);
 struct oct_node *oct_lang_use_value(struct oct_lang *l, const struct oct_item *name);
-/* A call without attributes, built at once. */
-struct oct_node *oct_lang_nested(struct oct_lang *l, struct oct_call *c);
+/* A call as an operand, built at once under a fresh name. */
+struct oct_node *oct_lang_nested(struct oct_lang *l, struct oct_call *c, const struct oct_args *args);
 
 /* ---- language_args.c: lists, arguments, types ------------------------------------------------------------------------- */
 

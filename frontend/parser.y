@@ -121,7 +121,7 @@ index
     ;
 
 /* call    = name "(" [ operand { "," operand } ] ")"                 the name is an op
- * operand = name | "@" name | number | "_" | call                    "_": an optional operand that is absent */
+ * operand = name | "@" name | number | "_" | call { arg }            "_": an optional operand that is absent */
 call
     : name '(' ')'          { $$ = OCT_NEW(l->scratch, struct oct_call); $$->op = $1; $$->at = @$; }
     | name '(' operands ')' { $$ = $3; $$->op = $1; $$->at = @$; }
@@ -135,7 +135,7 @@ operand
     | CONSTNAME { $$ = oct_lang_use_const(l, &$1); }
     | number    { $$ = oct_lang_number(l, &$1); }
     | ABSENT    { $$ = NULL; }
-    | call      { $$ = oct_lang_nested(l, $1); }
+    | call args { $$ = oct_lang_nested(l, $1, &$2); }
     ;
 
 /* arg   = name [ "=" value ]
