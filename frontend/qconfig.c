@@ -1,17 +1,14 @@
 /* qconfig.c - quantization rules from a JSON file (see frontend.h for its form). The file is read by jansson; what it says
  * becomes rules of the module, so that every dump carries it. */
-#include <jansson.h>
 #include <string.h>
 
-#include "frontend.h"
+#include "json_in.h"
 
 struct reader {
     struct oct_ctx *cx;
     struct oct_module *m;
     struct oct_span at; /* the file; JSON values carry no place of their own */
 };
-
-static void drop_json(void *slot) { json_decref(*(json_t **)slot); }
 
 static bool bad_field(const struct reader *r, const char *key) {
     const char *names[OCT_QRULE_COUNT];
@@ -80,20 +77,18 @@ bool oct_read_qconfig(struct oct_ctx *cx, const char *path, struct oct_module *m
     if (!oct_read_file(cx, path, &file)) return false;
     const struct reader r = {cx, m, {oct_source_add(cx, path, NULL, 0), 0, 0}};
     struct oct_arena *guard = oct_arena_new(cx);
-    json_t **json = OCT_NEW(guard, json_t *);
-    oct_defer(guard, drop_json, json);
     json_error_t fault;
     bool ok = true;
-    *json = file.len < 1 << 20 ? json_loadb((const char *)file.data, file.len, JSON_REJECT_DUPLICATES, &fault) : NULL;
-    if (!*json || !json_is_object(*json)) {
-        if (*json || file.len >= 1 << 20)
+    json_t *json = file.len < 1 << 20 ? oct_json_parse(guard, file, &fault) : NULL;
+    if (!json || !json_is_object(json)) {
+        if (json || file.len >= 1 << 20)
             oct_error(cx, r.at, OCT_E5110, "quantization rules: not a JSON object of less than 1 MB");
         else oct_error(cx, r.at, OCT_E5110, "quantization rules: line %d: %s", fault.line, fault.text);
         ok = false;
     }
     const char *key;
     json_t *value;
-    if (ok) json_object_foreach(*json, key, value) {
+    if (ok) json_object_foreach(json, key, value) {
             struct oct_rule rule;
             if (!strcmp(key, "default")) {
                 ok = read_rule(&r, value, false, &rule);

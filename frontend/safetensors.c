@@ -1,10 +1,9 @@
 /* safetensors.c - the weights container: 8 bytes of header length, a JSON header, then data without holes or overlaps.
  * The reader refuses all else; the JSON itself is jansson's. Requires file.c for the bytes. */
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "frontend.h"
+#include "json_in.h"
 
 static const uint64_t header_max = 100000000; /* the format's own limit */
 enum { ALIGN = 64 };
@@ -177,8 +176,6 @@ static void align(const struct reader *r, struct oct_safetensors *s) {
     }
 }
 
-static void drop_json(void *slot) { json_decref(*(json_t **)slot); }
-
 bool oct_safetensors_read(struct oct_ctx *cx, struct oct_arena *a, struct oct_bytes file, const char *name,
                           struct oct_safetensors *out) {
     struct reader r = {.cx = cx, .a = a, .file = name};
@@ -194,22 +191,18 @@ bool oct_safetensors_read(struct oct_ctx *cx, struct oct_arena *a, struct oct_by
     r.data_len = file.len - 8 - (size_t)n;
     if (!cheap(&r, header, (size_t)n)) return false;
 
-    /* The tree lives outside of the arenas, and any allocation below may unwind: a guard of its own gives it back. */
     struct oct_arena *guard = oct_arena_new(cx);
-    json_t **json = OCT_NEW(guard, json_t *);
-    oct_defer(guard, drop_json, json);
     json_error_t fault;
-    *json = json_loadb(header, (size_t)n, JSON_REJECT_DUPLICATES, &fault);
-    if (!*json) {
-        if (json_error_code(&fault) == json_error_out_of_memory) oct_alloc(a, SIZE_MAX); /* unwinds */
+    json_t *json = oct_json_parse(guard, (struct oct_bytes){file.data + 8, (size_t)n}, &fault);
+    if (!json) {
         oct_arena_free(guard);
         return bad(&r, "the header is not JSON: %s (byte %d)", shown(&r, fault.text), fault.position);
     }
-    *out = (struct oct_safetensors){.tensor = OCT_NEW_N(a, struct oct_st_tensor, json_object_size(*json))};
+    *out = (struct oct_safetensors){.tensor = OCT_NEW_N(a, struct oct_st_tensor, json_object_size(json))};
     bool ok = true;
     const char *key;
     json_t *value;
-    json_object_foreach(*json, key, value) {
+    json_object_foreach(json, key, value) {
         if (!ok) break;
         if (strcmp(key, "__metadata__") == 0) ok = read_metadata(&r, value);
         else ok = read_tensor(&r, key, value, &out->tensor[out->n++]);
