@@ -95,6 +95,11 @@ struct oct_kernel_info {
     bool (*fits)(const struct oct_kbuild *b);
     bool (*build)(struct oct_kbuild *b); /* false after a diagnostic (an accumulator that cannot be held, a profile not served) */
 };
+/* The hooks of kernels.def. */
+#define KERNEL(name, op, fits, build, flags, doc)                                                                                \
+    bool oct_fits_##fits(const struct oct_kbuild *b), oct_build_##build(struct oct_kbuild *b);
+#include "kernels.def"
+#undef KERNEL
 /* The first kernel that fits, or NULL. */
 const struct oct_kernel_info *oct_kernel_find(const struct oct_kbuild *b);
 const struct oct_kernel_info *oct_kernel_list(uint32_t *n);
@@ -138,20 +143,23 @@ struct oct_rq {
     enum oct_rq_form form;
     uint32_t n;
     int shift;             /* SHARED */
-    int left;              /* TFLM: acc is shifted left by this first (M >= 1), one for all */
+    bool wide;             /* acc comes as i64 and is clamped to i32 first */
+    bool narrow;           /* the unclamped result fits i32 on the whole range */
     const int32_t *mul;    /* [n], >= 0 */
     const int32_t *shifts; /* [n]; Q31: total shift 1..62; TFLM: right shift 0..31 */
+    int64_t lo, hi;        /* range of acc over all channels */
     int32_t zero, qmin, qmax;
 };
 /* Real multipliers as each profile forms them: s_in * s_w / s_out. */
 double oct_rq_real(enum oct_profile p, float s_in, float s_w, float s_out);
-/* Plans it; reports at b->node and returns false for a profile that code generation does not serve (onnx, pot), for M >= 2^30, or
- * for a sequence that could leave its range. lo and hi bound acc, bias included: int64 may be wider than int32 only where the
- * clamp is reached inside int32 (then acc is clamped first; see oct_rq_build). Adds to the proof text and the counters. */
+/* Plans it; reports at b->node and returns false for a profile that code generation does not serve (onnx without a proof), for M
+ * >= 2^30, or for a sequence that could leave its range. lo and hi bound acc, bias included: int64 may be wider than int32 only
+ * where the clamp is reached inside int32 (then acc is clamped first; see oct_rq_build). Adds to the proof text and the counters.
+ */
 bool oct_rq_plan(struct oct_kbuild *b, enum oct_profile p, uint32_t n, const double *m, const int64_t *lo, const int64_t *hi,
                  int32_t zero, int32_t qmin, int32_t qmax, struct oct_rq *rq);
 /* Words of i32 per channel that the sequence reads from memory when n > 1: mul, and shifts where they differ. They lie behind
- * each other as arrays of `n`: words[0..n) = mul, words[n..2n) = shifts. n == 1: none, all immediates. */
+ * each other as arrays of `n`: words[0..n) = mul, words[n..2n) = shifts (Q31: less one). n == 1: none, all immediates. */
 int oct_rq_words(const struct oct_rq *rq);
 void oct_rq_fill(const struct oct_rq *rq, int32_t *words);
 /* Builds the sequence for one accumulator (i32 or i64). n > 1: `params` at `at` is the channel's mul. The result is an i32,

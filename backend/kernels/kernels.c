@@ -1,0 +1,200 @@
+/* kernels.c - the registry of kernels and what every builder needs: buffers and their bindings, loops over layouts, codes. */
+#include "kernels.h"
+
+#include <string.h>
+
+#define KERNEL(name, op, fits, build, flags, doc)                                                                                \
+    bool oct_fits_##fits(const struct oct_kbuild *b), oct_build_##build(struct oct_kbuild *b);
+#include "kernels.def"
+#undef KERNEL
+
+static const struct oct_kernel_info kernels[] = {
+#define KERNEL(name, op, fits, build, flags, doc) {#name, doc, OCT_OP_##op, flags, oct_fits_##fits, oct_build_##build},
+#include "kernels.def"
+#undef KERNEL
+    {NULL, NULL, OCT_OP_COUNT, 0, NULL, NULL},
+};
+
+const struct oct_kernel_info *oct_kernel_list(uint32_t *n) {
+    *n = (uint32_t)(sizeof kernels / sizeof *kernels) - 1;
+    return kernels;
+}
+
+const struct oct_kernel_info *oct_kernel_find(const struct oct_kbuild *b) {
+    for (const struct oct_kernel_info *k = kernels; k->name; k++)
+        if (k->op == b->node->op && k->fits(b)) return k;
+    return NULL;
+}
+
+bool oct_kernel_build(struct oct_kbuild *b, const struct oct_kernel_info *info) {
+    b->k = lp_new(b->cx, b->arena);
+    b->nconstants = 0;
+    b->scratch_bytes = 0;
+    b->recipe = "plain";
+    b->proofs_accepted = b->proofs_refused = 0;
+    oct_text_init(&b->proof, b->arena);
+    for (int i = 0; i < OCT_K_MAX_BUFS; i++) b->opened_in[i] = -1;
+    b->opened_out = -1;
+    if (!info->build(b)) return false;
+    const char *why;
+    if (!lp_verify(b->k, &why)) oct_internal(b->cx, b->node->span, "kernel %s for %s: %s", info->name, b->node->name, why);
+    return true;
+}
+
+/* ---- buffers ------------------------------------------------------------------------------------------------------------------
+ */
+
+static int32_t open_buffer(struct oct_kbuild *b, struct oct_bind bind, const char *name, enum lp_elem elem, enum lp_buf_kind kind,
+                           int64_t size) {
+    int32_t buf = lp_buffer(b->k, name, elem, kind, size, (int)lp_elem_size(elem));
+    OCT_CHECK(b->cx, buf < OCT_K_MAX_BUFS);
+    b->bind[buf] = bind;
+    return buf;
+}
+
+int32_t oct_k_in(struct oct_kbuild *b, int i) {
+    if (i == b->inplace) return oct_k_out(b);
+    if (b->opened_in[i] >= 0) return b->opened_in[i];
+    const struct oct_operand *x = &b->in[i];
+    const struct oct_op_info *op = oct_op_info(b->node->op);
+    const char *name = op->operands[0] ? op->operands[0] : "x"; /* a variadic row has one name for all */
+    for (int j = 0; j <= i && op->operands[j]; j++) name = op->operands[j];
+    if (strchr(name, '.')) name = oct_sprintf(b->arena, "x%d", i);
+    enum lp_elem elem = oct_k_elem(x->node->type.dtype);
+    if (x->node->op == OCT_OP_const) {
+        char *data = oct_alloc_n(b->arena, (size_t)x->at.size, lp_elem_size(elem));
+        const size_t size = lp_elem_size(elem);
+        int64_t index[OCT_MAX_RANK] = {0}, place = x->at.offset;
+        const char *from = x->node->data;
+        for (int64_t left = oct_layout_elements(&x->at); left > 0; left--, from += size) {
+            memcpy(data + (size_t)place * size, from, size);
+            for (int a = x->at.rank - 1; a >= 0; a--) { /* the next element in row-major order */
+                place += x->at.stride[a];
+                if (++index[a] < x->at.dim[a]) break;
+                place -= x->at.stride[a] * x->at.dim[a];
+                index[a] = 0;
+            }
+        }
+        b->opened_in[i] = oct_k_const(b, name, elem, x->at.size, data);
+    } else {
+        b->opened_in[i] = open_buffer(b, (struct oct_bind){OCT_BIND_OPERAND, i}, name, elem, LP_BUF_IN, x->at.size);
+    }
+    return b->opened_in[i];
+}
+
+int32_t oct_k_out(struct oct_kbuild *b) {
+    if (b->opened_out < 0)
+        b->opened_out = open_buffer(b, (struct oct_bind){OCT_BIND_RESULT, 0}, "y", oct_k_elem(b->node->type.dtype),
+                                    b->inplace >= 0 ? LP_BUF_INOUT : LP_BUF_OUT, b->out.at.size);
+    return b->opened_out;
+}
+
+int32_t oct_k_const(struct oct_kbuild *b, const char *name, enum lp_elem elem, int64_t n, const void *data) {
+    OCT_CHECK(b->cx, b->nconstants < OCT_K_MAX_BUFS);
+    b->constant[b->nconstants] = (struct oct_packed){name, elem, n, data};
+    return open_buffer(b, (struct oct_bind){OCT_BIND_CONST, b->nconstants++}, name, elem, LP_BUF_CONST, n);
+}
+
+int32_t oct_k_scratch(struct oct_kbuild *b, const char *name, enum lp_elem elem, int64_t n) {
+    enum { ALIGN = 16 };
+    int64_t at = (b->scratch_bytes + ALIGN - 1) / ALIGN * ALIGN;
+    b->scratch_bytes = at + n * (int64_t)lp_elem_size(elem);
+    return open_buffer(b, (struct oct_bind){OCT_BIND_SCRATCH, (int)at}, name, elem, LP_BUF_SCRATCH, n);
+}
+
+enum lp_elem oct_k_elem(enum oct_dtype t) {
+    switch (t) {
+    case OCT_F32: return LP_F32;
+    case OCT_U4:
+    case OCT_U8: return LP_U8;
+    case OCT_I4:
+    case OCT_I8: return LP_I8;
+    case OCT_I16: return LP_I16;
+    case OCT_U16: return LP_U16;
+    case OCT_I32: return LP_I32;
+    default: return LP_I64;
+    }
+}
+
+/* ---- loops over layouts
+ * --------------------------------------------------------------------------------------------------------- */
+
+struct walk {
+    int64_t dim;
+    int64_t stride[8];
+};
+
+/* May axis `in` be merged into `out` around it: does one step of `out` go exactly past all of `in`, in every layout? */
+static bool merges(const struct walk *out, const struct walk *in, int n) {
+    for (int i = 0; i < n; i++)
+        if (out->stride[i] != in->dim * in->stride[i]) return false;
+    return true;
+}
+
+int oct_k_nest(struct oct_kbuild *b, int n, const struct oct_layout *const *at, unsigned skip, struct lp_addr *addr) {
+    struct walk axis[OCT_MAX_RANK];
+    int naxes = 0;
+    OCT_CHECK(b->cx, n <= 8);
+    for (int a = 0; a < at[0]->rank; a++) {
+        if ((skip >> a & 1u) || at[0]->dim[a] == 1) continue;
+        struct walk w = {.dim = at[0]->dim[a]};
+        for (int i = 0; i < n; i++) {
+            OCT_CHECK(b->cx, at[i]->rank == at[0]->rank && at[i]->dim[a] == at[0]->dim[a]);
+            w.stride[i] = at[i]->stride[a];
+        }
+        int place = naxes++;
+        for (; place > 0 && axis[place - 1].stride[0] < w.stride[0]; place--) axis[place] = axis[place - 1];
+        axis[place] = w;
+    }
+    int loops = 0;
+    for (int a = 0; a < naxes; a++) {
+        if (loops > 0 && merges(&axis[loops - 1], &axis[a], n)) {
+            int64_t outer = axis[loops - 1].dim;
+            axis[loops - 1] = axis[a];
+            axis[loops - 1].dim *= outer;
+        } else {
+            axis[loops++] = axis[a];
+        }
+    }
+    static const char *const names[] = {"i", "j", "l", "m", "n", "o", "p", "q"};
+    for (int i = 0; i < n; i++) addr[i] = lp_at(at[i]->offset);
+    for (int l = 0; l < loops; l++) {
+        int32_t var = lp_loop(b->k, names[l], axis[l].dim);
+        for (int i = 0; i < n; i++) addr[i] = lp_plus(addr[i], var, axis[l].stride[i]);
+    }
+    return loops;
+}
+
+void oct_k_close(struct oct_kbuild *b, int loops) {
+    while (loops-- > 0) lp_end(b->k);
+}
+
+/* ---- types and codes
+ * --------------------------------------------------------------------------------------------------------------- */
+
+bool oct_k_is_float(const struct oct_type *t) { return t->dtype == OCT_F32; }
+bool oct_k_is_codes(const struct oct_type *t) { return t->q && t->dtype != OCT_F32; }
+
+void oct_k_clamp_range(const struct oct_node *n, int32_t *lo, int32_t *hi) {
+    *lo = (int32_t)oct_dtype_min(n->type.dtype);
+    *hi = (int32_t)oct_dtype_max(n->type.dtype);
+    bool has_codes_clip = n->op == OCT_OP_conv2d || n->op == OCT_OP_dense || n->op == OCT_OP_matmul || n->op == OCT_OP_add ||
+                          n->op == OCT_OP_sub || n->op == OCT_OP_mul || n->op == OCT_OP_requantize;
+    if (!has_codes_clip || !OCT_HAS(n->at, clip)) return;
+    if (n->at.clip[0] > (float)*lo) *lo = (int32_t)n->at.clip[0];
+    if (n->at.clip[1] < (float)*hi) *hi = (int32_t)n->at.clip[1];
+}
+
+void oct_k_code_range(const struct oct_node *n, int32_t *lo, int32_t *hi) { oct_k_clamp_range(n, lo, hi); }
+
+struct lp_val oct_k_load_code(struct oct_kbuild *b, const char *name, int32_t buf, struct lp_addr at) {
+    enum lp_elem elem = b->k->buf[buf].elem;
+    struct lp_val v = lp_load(b->k, name, lp_scalar(elem), buf, at);
+    return elem == LP_I32 ? v : lp_op1(b->k, name, LP_OP_cvt, lp_scalar(LP_I32), v);
+}
+
+void oct_k_store_code(struct oct_kbuild *b, int32_t buf, struct lp_addr at, struct lp_val v) {
+    enum lp_elem elem = b->k->buf[buf].elem;
+    if (elem != v.type.elem) v = lp_op1(b->k, "code", LP_OP_cvt, lp_scalar(elem), v);
+    lp_store(b->k, buf, at, v);
+}
