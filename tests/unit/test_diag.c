@@ -101,9 +101,9 @@ static void suggestions(void **state) {
     static const char *const words[] = {"conv2d", "dense", "relu", "relu6", "softmax", "avg_pool2d", "max_pool2d"};
     static const struct {
         const char *word, *want;
-    } cases[] = {
-        {"conv2", "conv2d"},         {"cnov2d", "conv2d"}, {"Relu", "relu"}, {"relu7", "relu"},     {"softmx", "softmax"},
-        {"maxpool2d", "max_pool2d"}, {"x", NULL},          {"", NULL},       {"convolution", NULL}, {"relu", "relu"}};
+    } cases[] = {{"conv2", "conv2d"}, {"cnov2d", "conv2d"},  {"Relu", "relu"},      {"relu7", "relu"},           {"reul", "relu"},
+                 {"rleu", "relu"},    {"lure", NULL},        {"softmx", "softmax"}, {"maxpool2d", "max_pool2d"}, {"x", NULL},
+                 {"", NULL},          {"convolution", NULL}, {"relu", "relu"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *got = oct_did_you_mean(cases[i].word, words, sizeof words / sizeof *words);
         if (cases[i].want ? !got || strcmp(got, cases[i].want) != 0 : got != NULL)

@@ -30,6 +30,10 @@ static void fresh_names_are_the_smallest_unused(void **state) {
     assert_string_equal(oct_fresh_value_name(f.m, "relu"), "relu.4");
     assert_string_equal(oct_fresh_value_name(f.m, "relu.1"), "relu.1.1");
     assert_string_equal(oct_fresh_value_name(f.m, "relu"), "relu.4"); /* asking takes nothing */
+    for (int i = 4; i < 12; i++) unary(&f, OCT_OP_relu, NULL, x);
+    oct_remove(f.m, oct_find_value(f.m, "relu.9"));
+    assert_string_equal(unary(&f, OCT_OP_relu, NULL, x)->name, "relu.9");
+    oct_remove(f.m, oct_find_value(f.m, "relu.4"));
     oct_rename(f.m, r[0], "other");
     assert_string_equal(oct_fresh_value_name(f.m, "relu"), "relu");
     assert_ptr_equal(oct_find_value(f.m, "other"), r[0]);
@@ -178,6 +182,25 @@ static void the_verifier_finds(void **state) {
     b->name = "zzz";
     assert_false(oct_verify(f.m));
     assert_non_null(strstr(diags(&f), "[E2302]"));
+    fix_end(&f);
+}
+
+static void nodes_own_their_parameters(void **state) {
+    (void)state;
+    struct fix f;
+    fix_begin(&f);
+    float scale = 0.5f;
+    int32_t zero = 3;
+    const struct oct_quant q = {.axis = -1, .n = 1, .scale = &scale, .zero = &zero};
+    const struct oct_type t = {.dtype = OCT_I8, .rank = 1, .dim = {4}, .q = &q};
+    struct oct_node *x = oct_build_input(f.m, "x", &t, no_span), *y = oct_build(f.m, OCT_OP_relu, "y", &x, 1, NULL, &t, no_span);
+    struct oct_attrs at = attrs(&f, "shape=(2,2)");
+    struct oct_node *z = oct_build(f.m, OCT_OP_reshape, "z", &y, 1, &at, NULL, no_span);
+    scale = 7;
+    zero = 9;
+    assert_true(oct_scale(x->type.q, 0) == 0.5f && oct_zero(x->type.q, 0) == 3);
+    assert_true(oct_scale(y->type.q, 0) == 0.5f && oct_zero(y->type.q, 0) == 3);
+    assert_ptr_equal(z->type.q, y->type.q);
     fix_end(&f);
 }
 
@@ -336,6 +359,7 @@ int main(void) {
                                        cmocka_unit_test(replacing_settles),
                                        cmocka_unit_test(clones_are_equal_and_apart),
                                        cmocka_unit_test(the_verifier_finds),
+                                       cmocka_unit_test(nodes_own_their_parameters),
                                        cmocka_unit_test(weights_are_finite),
                                        cmocka_unit_test(rules_apply_in_order),
                                        cmocka_unit_test(macs_and_hashes),

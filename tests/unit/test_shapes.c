@@ -60,6 +60,8 @@ static void convolutions(void **state) {
         {"conv2d", IMG " @f32[16,3,3,3]", "pad=(0,0,9223372036854775807,0)", NULL, "E2109"},
         {"conv2d", IMG " @f32[16,3,3,3]", "pad=(0,0,2147483647,2147483647)", NULL, "E2105"},
         {"conv2d", IMG " @f32[16,3,3,3]", "pad=(1,N,0,0)", NULL, "E2106"},
+        {"conv2d", IMG " @f32[16,3,3,3]", "stride=(1,N)", NULL, "E2106"},
+        {"conv2d", IMG " @f32[16,3,3,3]", "groups=N", NULL, "E2106"},
         {"conv2d", IMG " @f32[16,3,3,3] @f32[15]", "", NULL, "E2113"},
         {"conv2d", IMG " @f32[16,3,3,3] @f32[16,1]", "", NULL, "E2113"}, {"conv2d", IMG, "", NULL, "E2003"},
         {"conv2d", IMG " _", "", NULL, "E2003"}, {"conv2d", IMG " @f32[16,3,3,3] @f32[16] @f32[16]", "", NULL, "E2003"},
@@ -272,6 +274,43 @@ static void leaves(void **state) {
     fix_end(&f);
 }
 
+/* N may stand in any axis of a value between, but images keep it in axis 0. */
+static void a_moved_batch_stays_out_of_images(void **state) {
+    (void)state;
+    struct fix f;
+    fix_begin(&f);
+    struct oct_attrs at = attrs(&f, "perm=(1,0,2,3)"), pool = attrs(&f, "kernel=2");
+    struct oct_node *x = leaf(&f, "x", "f32[N,3,8,8]"), *t = oct_build(f.m, OCT_OP_transpose, "t", &x, 1, &at, NULL, no_span);
+    assert_non_null(t);
+    assert_null(oct_build(f.m, OCT_OP_max_pool2d, "p", &t, 1, &pool, NULL, no_span));
+    assert_non_null(strstr(diags(&f), "axis 1 of 'x' must be a number, not N [E2106]"));
+    oct_add_output(f.m, "t", t, no_span);
+    assert_false(oct_verify(f.m));
+    assert_non_null(strstr(diags(&f), "[E2306]"));
+    fix_end(&f);
+}
+
+static void parameters_compare_by_value(void **state) {
+    (void)state;
+    struct fix f;
+    fix_begin(&f);
+    const float s[4] = {1, 2, 3, 4}, other[4] = {1, 2, 3, 5};
+    const int32_t z[4] = {0, 0, 0, 0}, moved[4] = {0, 0, 1, 0};
+    struct oct_arena *a = f.m->arena;
+    const struct oct_quant *q = oct_quant_channel(a, 0, 4, s, NULL);
+    assert_true(oct_quant_equal(q, oct_quant_channel(a, 0, 4, s, z)));
+    assert_true(oct_quant_equal(NULL, NULL));
+    assert_false(oct_quant_equal(q, NULL) || oct_quant_equal(NULL, q));
+    assert_false(oct_quant_equal(q, oct_quant_channel(a, 1, 4, s, z)));
+    assert_false(oct_quant_equal(q, oct_quant_channel(a, 0, 3, s, z)));
+    assert_false(oct_quant_equal(q, oct_quant_channel(a, 0, 4, other, z)));
+    assert_false(oct_quant_equal(q, oct_quant_channel(a, 0, 4, s, moved)));
+    struct oct_quant blocked = *q;
+    blocked.block = 2;
+    assert_false(oct_quant_equal(q, &blocked));
+    fix_end(&f);
+}
+
 static void quantization_parameters(void **state) {
     (void)state;
     static const struct {
@@ -320,11 +359,18 @@ static void same_padding(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(convolutions), cmocka_unit_test(quantized_products),
-                                       cmocka_unit_test(products),     cmocka_unit_test(pools),
-                                       cmocka_unit_test(elementwise),  cmocka_unit_test(conversions),
-                                       cmocka_unit_test(axes),         cmocka_unit_test(moves),
-                                       cmocka_unit_test(leaves),       cmocka_unit_test(quantization_parameters),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(convolutions),
+                                       cmocka_unit_test(quantized_products),
+                                       cmocka_unit_test(products),
+                                       cmocka_unit_test(pools),
+                                       cmocka_unit_test(elementwise),
+                                       cmocka_unit_test(conversions),
+                                       cmocka_unit_test(axes),
+                                       cmocka_unit_test(moves),
+                                       cmocka_unit_test(leaves),
+                                       cmocka_unit_test(a_moved_batch_stays_out_of_images),
+                                       cmocka_unit_test(parameters_compare_by_value),
+                                       cmocka_unit_test(quantization_parameters),
                                        cmocka_unit_test(same_padding)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
