@@ -109,11 +109,15 @@ bool verb_compare(struct drv *d) {
     if (!eb) return false;
     oct_exec_keep_all(ea, true);
     oct_exec_keep_all(eb, true);
+    struct drv_progress progress;
+    drv_progress_begin(&progress, "compare", in_a.samples);
     for (int64_t run = 0; run < in_a.samples / chunk; run++) {
         feed(ea, &in_a, run);
         feed(eb, &in_b, run);
         for (uint32_t i = 0; i < n; i++) add(&p[i], oct_exec_value(ea, p[i].a), oct_exec_value(eb, p[i].b));
+        drv_progress_add(&progress, chunk);
     }
+    drv_progress_end(&progress);
     print(d, p, n);
     for (uint32_t i = 0; i < n; i++)
         if (sqnr(&p[i]) < d->o.min_sqnr) {

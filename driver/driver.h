@@ -105,6 +105,19 @@ double drv_real(const struct oct_type *t, const void *data, int64_t i);
 /* Samples that one run of the module takes: 1 where the batch is N, otherwise what the inputs fix. */
 int64_t drv_chunk(const struct oct_dataset *data);
 
+/* ---- progress (progress.c): a bar on stderr, and only where that is a terminal ------------------------------------------------ */
+
+struct drv_progress {
+    const char *what;
+    int64_t total;
+    _Atomic int64_t done;
+    _Atomic int shown; /* per cent */
+    bool on;
+};
+void drv_progress_begin(struct drv_progress *p, const char *what, int64_t total);
+void drv_progress_add(struct drv_progress *p, int64_t n); /* from any thread */
+void drv_progress_end(struct drv_progress *p);
+
 /* ---- JSON out (json.c): a value at a time, commas and line breaks by themselves --------------------------------------------- */
 
 struct drv_json {

@@ -36,17 +36,19 @@ struct collecting {
     const struct oct_module *m;
     struct drv_results *out;
     int64_t chunk;
+    struct drv_progress progress;
 };
 
 /* Each run writes a part of its own: workers need no lock. */
 static void collect(void *user, unsigned worker, int64_t first, const struct oct_node *n, const struct oct_tensor *value) {
     (void)worker;
-    const struct collecting *c = user;
+    struct collecting *c = user;
     for (uint32_t i = 0; i < c->m->noutputs; i++) {
         if (c->m->output[i].node != n) continue;
         const size_t bytes = (size_t)oct_tensor_elements(value) * oct_dtype_size(n->type.dtype);
         memcpy((char *)c->out->r[i].data + (size_t)(first / c->chunk) * bytes, value->data, bytes);
     }
+    if (n == c->m->last) drv_progress_add(&c->progress, c->chunk);
 }
 
 /* Room for an output over all runs; its axis 0 is the batch, or one is added. */
@@ -66,5 +68,8 @@ bool drv_execute(struct drv *d, struct oct_module *m, const struct oct_dataset *
     *out = (struct drv_results){.r = OCT_NEW_N(d->a, struct drv_result, m->noutputs), .n = m->noutputs, .samples = data->samples};
     for (uint32_t i = 0; i < m->noutputs; i++) prepare(d, &m->output[i], data->samples, c.chunk, &out->r[i]);
     if (engine == DRV_ENGINE_C) return drv_native_dataset(d, m, data, out);
-    return oct_run_dataset(d->cx, m, data->in, data->nin, data->samples, collect, &c);
+    drv_progress_begin(&c.progress, d->verb->name, data->samples);
+    const bool ok = oct_run_dataset(d->cx, m, data->in, data->nin, data->samples, collect, &c);
+    drv_progress_end(&c.progress);
+    return ok;
 }

@@ -190,6 +190,8 @@ octavo quantize in/tiny.8vo --data in/x.npy --threads 1 --save-stats q/s.stats -
 for f in q/*; do same "$f" "far away/x/$(basename "$f")"; done
 octavo quantize in/tiny.8vo --stats q/s.stats -o from_stats.8vo
 tests=$((tests + 1))
+octavo quantize q/q.8vo --data in/none.npy -o again.8vo 2>stderr
+grep -q "note: --data is ignored" stderr || die "data for a calibrated model are not said to be ignored"
 grep -v '^weights' q/q.8vo >a
 grep -v '^weights' from_stats.8vo >b
 same a b
@@ -216,6 +218,13 @@ for verb in $(octavo --help | sed -n 's/^  \([a-z]*\)  *[a-z].*/\1/p'); do
     octavo help "$verb" | grep -q "usage: octavo $verb" || die "no help for $verb"
     tests=$((tests + 1))
 done
+octavo --help | sed -n 's/^  \([a-z]*\)  *[a-z].*/octavo \1/p' >words
+grep -o '"-[a-z0-9-]*"' "$OCTAVO_SOURCE/driver/options.def" | tr -d '"' >>words
+[ "$(wc -l <words)" -gt 40 ] || die "the list of verbs and options is short"
+while read -r word; do
+    grep -q -e "$word" "$OCTAVO_SOURCE/docs/command.md" || die "docs/command.md does not mention '$word'"
+    tests=$((tests + 1))
+done <words
 octavo --version | grep -q '^octavo [0-9]' || die "no version"
 echo "cli: $tests checks"
-[ "$tests" -ge 72 ] || die "only $tests checks ran"
+[ "$tests" -ge 120 ] || die "only $tests checks ran"
