@@ -11,22 +11,25 @@
 
 #include "frontend/frontend.h"
 
-static const char *const models[] = {
-    "octavo 1\nmodel net \"a float model\" after=fold_bn\noption io=float\nrule any act=i8 granularity=channel\n"
-    "rule name=\"c*\" weight_observer=mse\ninput x : f32[N,3,8,8]\n"
-    "const @w : f32[4,3,3,3] = random seed=7 within=(-0.5,0.5)\nconst @b : f32[4] = (0.1, -2, 3e-9, 1)\n"
-    "c1 = conv2d(x, @w, @b) pad=same stride=2 clip=(0.0,inf) from=\"Conv_1\"\n"
-    "p = mean(relu6(max_pool2d(c1) kernel=2)) axes=(2,3) keepdims\nf = reshape(p) shape=(N,-1)\n"
-    "s = softmax(add(f, 1.0)) axis=-1\noutput s\noutput joined = f\n",
-    "octavo 1\nmodel q after=elim_qdq.2\ninput x : i8[N,3,8,8] scale=0.02 zero=-3\n"
-    "const @w : i8[2,3,1,1] scale[0]=(0.01,0.02) = (1,2,3,-4,-5,-6)\nconst @b : i32[2] = (100,-100)\n"
-    "c : i8[N,2,8,8] scale=0.1 zero=4 = conv2d(x, @w, @b) clip=(4,127) profile=tflm why=\"kept\\x01\\n\"\n"
-    "d = dequantize(c)\ne : u8 scale=0.5 zero=128 = quantize(d) divide=rcp order=after\n"
-    "o = observe(d) observer=mse to=i8 scheme=asym range=(-1.0,2.0)\nr : i8 scale=0.2 zero=0 = requantize(c)\n"
-    "output r\noutput e\noutput o\n",
-    "octavo 1\nweights \"w.safetensors\" xxh3=9c1e0123456789ab\nconst @k : i8[3] scale[0]=#0123456789abcdef = #9c1e0123456789ab\n"
-    "\xef\xbb\xbf# \xff\ny = relu(\n  relu(_, @k, 1e999)\n)\noutput y",
-};
+#define FLOAT_MODEL                                                                                                              \
+    "octavo 1\nmodel net \"a float model\" after=fold_bn\noption io=float\nrule any act=i8 granularity=channel\n"                \
+    "rule name=\"c*\" weight_observer=mse\ninput x : f32[N,3,8,8]\n"                                                             \
+    "const @w : f32[4,3,3,3] = random seed=7 within=(-0.5,0.5)\nconst @b : f32[4] = (0.1, -2, 3e-9, 1)\n"                        \
+    "c1 = conv2d(x, @w, @b) pad=same stride=2 clip=(0.0,inf) from=\"Conv_1\"\n"                                                  \
+    "p = mean(relu6(max_pool2d(c1) kernel=2)) axes=(2,3) keepdims\nf = reshape(p) shape=(N,-1)\n"                                \
+    "s = softmax(add(f, 1.0)) axis=-1\noutput s\noutput joined = f\n"
+#define QUANTIZED_MODEL                                                                                                          \
+    "octavo 1\nmodel q after=elim_qdq.2\ninput x : i8[N,3,8,8] scale=0.02 zero=-3\n"                                             \
+    "const @w : i8[2,3,1,1] scale[0]=(0.01,0.02) = (1,2,3,-4,-5,-6)\nconst @b : i32[2] = (100,-100)\n"                           \
+    "c : i8[N,2,8,8] scale=0.1 zero=4 = conv2d(x, @w, @b) clip=(4,127) profile=tflm why=\"kept\\x01\\n\"\n"                      \
+    "d = dequantize(c)\ne : u8 scale=0.5 zero=128 = quantize(d) divide=rcp order=after\n"                                        \
+    "o = observe(d) observer=mse to=i8 scheme=asym range=(-1.0,2.0)\nr : i8 scale=0.2 zero=0 = requantize(c)\n"                  \
+    "output r\noutput e\noutput o\n"
+#define BROKEN_MODEL                                                                                                             \
+    "octavo 1\nweights \"w.safetensors\" xxh3=9c1e0123456789ab\nconst @k : i8[3] scale[0]=#0123456789abcdef = "                  \
+    "#9c1e0123456789ab\n"                                                                                                        \
+    "\xef\xbb\xbf# \xff\ny = relu(\n  relu(_, @k, 1e999)\n)\noutput y"
+static const char *const models[] = {FLOAT_MODEL, QUANTIZED_MODEL, BROKEN_MODEL};
 enum { NMODELS = sizeof models / sizeof *models };
 
 /* One reading of exactly `len` bytes in a block of that size. True: it parsed. */
