@@ -247,7 +247,7 @@ static int64_t combine(const struct oct_node *n, const struct binary *p, int64_t
     if (n->op == OCT_OP_mul) return oct_requant_apply(&p->y, a * b);
     if (n->op == OCT_OP_sub && n->at.profile != OCT_profile_tflm) b = -b;
     if (n->at.profile == OCT_profile_tflm) {
-        int64_t va = oct_requant_apply(&p->a, a << p->shift), vb = oct_requant_apply(&p->b, b << p->shift);
+        int64_t va = oct_requant_apply(&p->a, a * (1 << p->shift)), vb = oct_requant_apply(&p->b, b * (1 << p->shift));
         return oct_requant_apply(&p->y, n->op == OCT_OP_sub ? va - vb : va + vb);
     }
     int s = 31 - p->sum.exponent; /* |a ma + b mb| < 2^49 */

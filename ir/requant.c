@@ -1,5 +1,6 @@
-/* requant.c - rounding profiles, and one value quantized or dequantized: docs/numerics.md, sections 2 and 6, in the most literal
- * form: 128-bit integers, no case distinctions for speed. Requires round-to-nearest-even and -ffp-contract=off. */
+/* requant.c - rounding profiles, and one value quantized or dequantized: docs/numerics.md, sections 2 and 6, in the
+ * most literal form, 128-bit integers where 64 bits do not hold the formula. Requires round-to-nearest-even and
+ * -ffp-contract=off. */
 #include "interp_impl.h"
 
 __extension__ typedef __int128 wide;
@@ -57,7 +58,7 @@ int64_t oct_requant_apply(const struct oct_requant *r, int64_t acc) {
     switch (r->profile) {
     case OCT_profile_tflm: {
         int left = r->exponent > 0 ? r->exponent : 0;
-        int32_t x = sat32((wide)acc * ((wide)1 << left));
+        int32_t x = left == 0 && acc == (int32_t)acc ? (int32_t)acc : sat32((wide)acc * ((wide)1 << left));
         return oct_rdbpot(oct_srdhm(x, r->multiplier), left - r->exponent);
     }
     case OCT_profile_onnx: {
@@ -67,7 +68,11 @@ int64_t oct_requant_apply(const struct oct_requant *r, int64_t acc) {
         return (int64_t)rintf(v);
     }
     case OCT_profile_pot: return round_shift(acc, -r->exponent);
-    default: return round_shift((wide)acc * r->multiplier, 31 - r->exponent);
+    default: {
+        int s = 31 - r->exponent;
+        if (acc == (int32_t)acc && s < 63) return (acc * r->multiplier + ((int64_t)1 << (s - 1))) >> s; /* 64 bits hold it */
+        return round_shift((wide)acc * r->multiplier, s);
+    }
     }
 }
 
