@@ -1,5 +1,6 @@
-/* Two sweeps over all 2^32 accumulators, profiles q31 and tflm, one multiplier each: against quotients that are carried from one
- * accumulator to the next by addition alone. Half of the line on each of two threads. */
+/* Runs with the end-to-end tests, for it takes half a minute. Two sweeps over all 2^32 accumulators, profiles q31 and tflm, one
+ * multiplier each: against quotients that are carried from one accumulator to the next by addition alone. Half of the line on
+ * each of two threads. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
