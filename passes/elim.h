@@ -1,6 +1,6 @@
-/* elim.h - the parts of elim_qdq: integer forms of single ops (elim_island.c), tables of pointwise chains (elim_table.c). Each is
- * asked about one quantize node q = quantize(p) whose type is the result wanted, and builds before m->cursor. A node that is
- * built has nuses set to what q had. */
+/* elim.h - the parts of elim_qdq: integer forms of single ops (elim_island.c), tables of pointwise chains (elim_table.c), changes
+ * of parameters (elim_requantize.c). Each is asked about one quantize node q = quantize(p) whose type is the result wanted, and
+ * builds before m->cursor. A node that is built has nuses set to what q had. */
 #ifndef OCT_ELIM_H
 #define OCT_ELIM_H
 
@@ -22,6 +22,8 @@ bool oct_scales_fit(enum oct_profile p, float s_a, float s_b, float s_y);
 struct oct_node *oct_elim_island(struct oct_module *m, struct oct_node *p, const struct oct_node *q);
 /* A lut in place of q and all that is pointwise before it, back to 8-bit codes; NULL where that is not the form. */
 struct oct_node *oct_elim_table(struct oct_module *m, const struct oct_node *q);
+/* q = quantize(dequantize(x)): x itself, or one requantize; NULL, with the reason noted on q, where there is no integer form. */
+struct oct_node *oct_elim_requantize(struct oct_module *m, struct oct_node *q);
 /* Lines for --explain about all that is still float, and the same words as `why` of the nodes (explain_left.c). */
 void oct_explain_left(struct oct_pass_env *env, struct oct_module *m);
 

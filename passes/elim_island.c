@@ -120,7 +120,8 @@ struct oct_node *oct_elim_island(struct oct_module *m, struct oct_node *p, const
                             p->operand[i]->name);
             return NULL;
         }
-        const bool fits = linear && i == 1 ? weight_fits(&codes[i]->type) : oct_is_activation(&codes[i]->type);
+        const bool fits =
+            linear && i == 1 ? oct_is_const(codes[i]) && weight_fits(&codes[i]->type) : oct_is_activation(&codes[i]->type);
         if (!fits) {
             oct_set_why(m, p, "float: the codes of operand '%s' (%s) are of a kind that %s does not take", codes[i]->name,
                         oct_type_text(m->arena, &codes[i]->type), name);

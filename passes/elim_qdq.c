@@ -1,7 +1,7 @@
 /* elim_qdq.c - dequantize-op-quantize islands become integer ops.
  *
  * One walk in execution order; at each quantize the pattern is matched from there backward:
- *   quantize(dequantize(x))        x itself with equal parameters, else one requantize
+ *   quantize(dequantize(x))        x itself with equal parameters, else one requantize (elim_requantize.c)
  *   quantize(pointwise ops(codes)) a table (elim_table.c)
  *   quantize(op(dequantize...))    the integer op (elim_island.c)
  * and exact commutations bring the two ends together: what moves elements, and max pooling, goes before dequantize and behind
@@ -59,26 +59,6 @@ static bool can_push_up(const struct oct_node *q, const struct oct_node *p) {
            q->type.q->axis < 0 && (p->op != OCT_OP_max_pool2d || oct_is_activation(&q->type));
 }
 
-/* quantize(dequantize(x)): x, or one requantize. NULL: stays. */
-static struct oct_node *from_codes(struct oct_module *m, struct oct_node *q, struct oct_node *x) {
-    if (oct_type_equal(&x->type, &q->type)) return x;
-    if (!oct_is_activation(&x->type) || !oct_is_activation(&q->type)) {
-        oct_set_why(m, q, "stays: from %s to %s there is no integer form", oct_type_text(m->arena, &x->type),
-                    oct_type_text(m->arena, &q->type));
-        return NULL;
-    }
-    if (!oct_scales_fit(oct_profile_of(m), x->type.q->scale[0], 1, q->type.q->scale[0])) {
-        oct_set_why(m, q, "stays: the profile has no multiplier for the scales on both sides; choose another profile or scheme");
-        return NULL;
-    }
-    struct oct_attrs at;
-    oct_attrs_init(&at);
-    OCT_SET(at, profile, oct_profile_of(m));
-    struct oct_node *by = oct_make(m, OCT_OP_requantize, q->name, &x, 1, &at, &q->type, q->span);
-    by->nuses = q->nuses;
-    return by;
-}
-
 /* A clamp between equal parameters stays an op of its own: max(q, z) is cheaper than a table. 16-bit codes have no table at all.
  */
 static bool better_than_table(const struct oct_node *p, const struct oct_node *q) {
@@ -99,16 +79,17 @@ static void eliminate(struct oct_pass_env *env, struct oct_module *m, struct oct
     struct oct_node *codes = oct_codes_of(p), *by = NULL;
     if (!better_than_table(p, q)) by = oct_elim_table(m, q);
     const bool table = by != NULL;
-    if (!by) by = codes ? from_codes(m, q, codes) : oct_elim_island(m, p, q);
+    if (!by) by = codes ? oct_elim_requantize(m, q) : oct_elim_island(m, p, q);
     if (!by) return;
     env->changes++;
-    const bool same = by == codes;
-    if (same) by->nuses += q->nuses;
-    if (codes && !same) {
+    if (q->prev != by) { /* not built here: codes that were there before */
+        by->nuses += q->nuses;
+        oct_replace(m, q, by);
+    } else if (codes) {
         oct_replace_named(m, q, by); /* the value is q's own */
     } else {
         oct_replace(m, q, by);
-        if (!same && !(table && p->nuses > 1)) oct_replace_named(m, p, by);
+        if (!(table && p->nuses > 1)) oct_replace_named(m, p, by);
     }
 }
 

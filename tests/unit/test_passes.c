@@ -252,6 +252,9 @@ static const struct island islands[] = {
     {X "f = tanh(xf)\nq : i8 scale=0.0078125 zero=0 = quantize(f)\nd = dequantize(q)\ng = exp(d)\ny : i8 scale=0.02 zero=-128 = "
        "quantize(g)\noutput y\n",
      OCT_OP_lut, 0, 0},
+    /* two changes of parameters */
+    {X "q : i16 scale=0.025 zero=0 = quantize(xf)\nd = dequantize(q)\ny : i8 scale=0.1 zero=0 = quantize(d)\noutput y\n",
+     OCT_OP_requantize, 0, 1},
     /* what must stay float: another reader of the float value; an operand that is no code; per-channel results */
     {X "f = add(xf, vf)\ny : i8 scale=0.06 zero=3 = quantize(f)\noutput y\noutput f\n", OCT_OP_quantize, 3, 0},
     {X "input r : f32[N,4,6,6]\nf = add(xf, r)\ny : i8 scale=0.06 zero=3 = quantize(f)\noutput y\n", OCT_OP_quantize, 3, 0},
@@ -287,6 +290,41 @@ static void eliminates_islands(void **state) {
             print_message("island %2zu %-12s %6.3f %% of codes differ, by at most %lld\n", i, oct_op_info(c->want)->name,
                           100.0 * (double)differ / (double)oct_tensor_elements(x), (long long)worst);
         }
+        oct_exec_free(a);
+        oct_exec_free(b);
+        parse_end(&t);
+    }
+}
+
+static void composes_requantize_only_if_equal(void **state) {
+    (void)state;
+    static const struct {
+        const char *inner, *outer;
+        unsigned left;
+    } cases[] = {
+        {"i16 scale=0.025", "i8 scale=0.05", 0}, /* to a finer grid and back: nothing is left */
+        {"i16 scale=0.025", "i8 scale=0.1", 1},
+        {"i8 scale=0.1", "i8 scale=0.3", 2},   /* 3 -> 1.5 -> 2 -> 0.67 -> 1, but 3 -> 0.5 -> 1; others differ */
+        {"i8 scale=0.1", "i16 scale=0.05", 2}, /* the coarse grid in between has lost what the fine one would show */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct parse_test t;
+        parse_begin(&t);
+        const char *text = oct_sprintf(
+            t.a,
+            "octavo 1\nmodel m\ninput x : i8[N,40] scale=0.05 zero=0\nd = dequantize(x)\nq : %s zero=0 = quantize(d)\n"
+            "e = dequantize(q)\ny : %s zero=0 = quantize(e)\noutput y\n",
+            cases[i].inner, cases[i].outer);
+        struct oct_module *two =
+            parse_model(&t, oct_sprintf(t.a,
+                                        "octavo 1\nmodel m\ninput x : i8[N,40] scale=0.05 zero=0\nq : %s zero=0 = requantize(x)\n"
+                                        "y : %s zero=0 = requantize(q)\noutput y\n",
+                                        cases[i].inner, cases[i].outer));
+        struct oct_module *m = PASSED(&t, text, "elim_qdq");
+        assert_int_equal(count(m, OCT_OP_requantize), cases[i].left);
+        struct oct_exec *a = run_codes(&t, two), *b = run_codes(&t, m);
+        const struct oct_tensor *x = oct_exec_value(a, two->output[0].node), *y = oct_exec_value(b, m->output[0].node);
+        for (int64_t k = 0; k < oct_tensor_elements(x); k++) assert_int_equal(code_at(x, k), code_at(y, k));
         oct_exec_free(a);
         oct_exec_free(b);
         parse_end(&t);
@@ -453,12 +491,19 @@ static void passes_are_linear(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(folds_constants),           cmocka_unit_test(keeps_quantized_constants_visible),
-        cmocka_unit_test(shares_and_drops),          cmocka_unit_test(folds_batch_norm),
-        cmocka_unit_test(fuses_bias_and_activation), cmocka_unit_test(eliminates_islands),
-        cmocka_unit_test(raises_scales_for_biases),  cmocka_unit_test(keeps_hand_placed),
-        cmocka_unit_test(honours_options_and_rules), cmocka_unit_test(refuses_misuse),
-        cmocka_unit_test(pipeline_is_sound),         cmocka_unit_test(passes_are_linear),
+        cmocka_unit_test(folds_constants),
+        cmocka_unit_test(keeps_quantized_constants_visible),
+        cmocka_unit_test(shares_and_drops),
+        cmocka_unit_test(folds_batch_norm),
+        cmocka_unit_test(fuses_bias_and_activation),
+        cmocka_unit_test(eliminates_islands),
+        cmocka_unit_test(composes_requantize_only_if_equal),
+        cmocka_unit_test(raises_scales_for_biases),
+        cmocka_unit_test(keeps_hand_placed),
+        cmocka_unit_test(honours_options_and_rules),
+        cmocka_unit_test(refuses_misuse),
+        cmocka_unit_test(pipeline_is_sound),
+        cmocka_unit_test(passes_are_linear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
