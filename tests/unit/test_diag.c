@@ -96,6 +96,21 @@ static void node_errors_name_both_sides(void **state) {
     fix_end(&f);
 }
 
+static void many_are_kept_in_order(void **state) {
+    (void)state;
+    struct fix f;
+    fix_begin(&f);
+    struct oct_text want;
+    oct_text_init(&want, oct_own(&f.cx));
+    for (int i = 0; i < 100; i++) {
+        oct_warning(&f.cx, no_span, OCT_E1001, "number %d", i);
+        oct_text_addf(&want, "octavo: warning: number %d [E1001]\n", i);
+    }
+    assert_string_equal(diags(&f), want.s);
+    assert_int_equal(oct_exit_code(&f.cx), 0);
+    fix_end(&f);
+}
+
 static void suggestions(void **state) {
     (void)state;
     static const char *const words[] = {"conv2d", "dense", "relu", "relu6", "softmax", "avg_pool2d", "max_pool2d"};
@@ -137,6 +152,7 @@ int main(void) {
                                        cmocka_unit_test(sources_without_text_and_without_place),
                                        cmocka_unit_test(long_lines_are_cut_around_the_caret),
                                        cmocka_unit_test(node_errors_name_both_sides),
+                                       cmocka_unit_test(many_are_kept_in_order),
                                        cmocka_unit_test(suggestions),
                                        cmocka_unit_test(internal_errors_unwind_with_70)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,6 +33,8 @@ static void fresh_names_are_the_smallest_unused(void **state) {
     for (int i = 4; i < 12; i++) unary(&f, OCT_OP_relu, NULL, x);
     oct_remove(f.m, oct_find_value(f.m, "relu.9"));
     assert_string_equal(unary(&f, OCT_OP_relu, NULL, x)->name, "relu.9");
+    oct_remove(f.m, oct_find_value(f.m, "relu.1"));
+    assert_string_equal((r[1] = unary(&f, OCT_OP_relu, NULL, x))->name, "relu.1");
     oct_remove(f.m, oct_find_value(f.m, "relu.4"));
     oct_rename(f.m, r[0], "other");
     assert_string_equal(oct_fresh_value_name(f.m, "relu"), "relu");
