@@ -1,0 +1,355 @@
+/* linear.c - conv2d and dense on codes: direct convolution over NHWC images whose border holds the zero point, no im2col.
+ *
+ * acc = b' + sum w x with b' = b - z_x sum w, so that no zero point is left in the loops (padding reads z_x from the border).
+ * A tile is channels x pixels accumulators, each a register of its own; the loops over taps and input channels stay rolled. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "kernels.h"
+
+/* One layer, whatever its op: weights as codes less their zero point, row-major [outputs][terms]. */
+struct layer {
+    struct oct_kbuild *b;
+    int64_t outputs, terms;
+    const int16_t *w;
+    bool w8;                 /* they fit i8 */
+    int64_t *lo, *hi, *bias; /* reachable accumulators; folded bias */
+    bool wide, proved;       /* i64 accumulators; no partial sum wraps */
+    struct oct_rq rq;
+    int32_t x, y, params, bias_buf; /* buffers */
+    int64_t words;                  /* of the requantizer in params */
+};
+
+static int64_t weight(const struct oct_node *w, int64_t i) {
+    switch (w->type.dtype) {
+    case OCT_U4:
+    case OCT_U8: return ((const uint8_t *)w->data)[i];
+    case OCT_I16: return ((const int16_t *)w->data)[i];
+    default: return ((const int8_t *)w->data)[i];
+    }
+}
+
+static bool const_or_absent(const struct oct_kbuild *b, int i) {
+    return i >= b->nin || !b->in[i].node || b->in[i].node->op == OCT_OP_const;
+}
+static bool fits_codes(const struct oct_kbuild *b) {
+    const struct oct_type *x = &b->in[0].node->type, *w = &b->in[1].node->type;
+    return oct_k_is_codes(x) && oct_k_is_codes(w) && oct_k_is_codes(&b->node->type) && x->q->axis < 0 &&
+           b->node->type.q->axis < 0 && const_or_absent(b, 1) && const_or_absent(b, 2) && oct_dtype_size(w->dtype) == 1 &&
+           oct_dtype_size(x->dtype) <= 2 && !(x->dtype == OCT_I16 && b->node->at.profile == OCT_profile_tflm);
+}
+
+bool oct_fits_dense(const struct oct_kbuild *b) { return fits_codes(b); }
+bool oct_fits_conv2d(const struct oct_kbuild *b) {
+    for (int i = 0; i < 4; i++)
+        if (b->in[0].at.border[i] < b->node->at.pad[i]) return false;
+    return fits_codes(b);
+}
+
+/* Zero-point folding, bounds of the accumulator from the weights at hand, the requantizer. */
+static bool plan(struct layer *l, struct oct_kbuild *b) {
+    const struct oct_node *x = b->in[0].node, *w = b->in[1].node, *bias = b->nin > 2 ? b->in[2].node : NULL, *y = b->node;
+    const int64_t zx = oct_zero(x->type.q, 0), outputs = w->type.dim[0];
+    int64_t terms = 1;
+    for (int a = 1; a < w->type.rank; a++) terms *= w->type.dim[a];
+    int32_t xlo, xhi, qmin, qmax;
+    oct_k_code_range(x, &xlo, &xhi);
+    const int64_t dlo = (xlo < zx ? xlo : zx) - zx, dhi = (xhi > zx ? xhi : zx) - zx; /* padding is zx itself */
+    const int64_t most = -(int64_t)oct_dtype_min(x->type.dtype) > oct_dtype_max(x->type.dtype)
+                             ? -(int64_t)oct_dtype_min(x->type.dtype)
+                             : oct_dtype_max(x->type.dtype);
+    *l = (struct layer){.b = b, .outputs = outputs, .terms = terms, .w8 = true, .proved = true};
+    int16_t *codes = OCT_NEW_N(b->arena, int16_t, outputs * terms);
+    double *m = OCT_NEW_N(b->arena, double, outputs);
+    l->w = codes;
+    l->lo = OCT_NEW_N(b->arena, int64_t, outputs);
+    l->hi = OCT_NEW_N(b->arena, int64_t, outputs);
+    l->bias = OCT_NEW_N(b->arena, int64_t, outputs);
+    int64_t bound = 0;
+    for (int64_t o = 0; o < outputs; o++) {
+        int64_t first =
+            bias ? (bias->type.dtype == OCT_I64 ? ((const int64_t *)bias->data)[o] : ((const int32_t *)bias->data)[o]) : 0;
+        int64_t sum = 0, size = 0, lo = first, hi = first, zw = oct_zero(w->type.q, (uint32_t)o);
+        for (int64_t i = 0; i < terms; i++) {
+            int64_t v = weight(w, o * terms + i) - zw;
+            codes[o * terms + i] = (int16_t)v;
+            if (v < INT8_MIN || v > INT8_MAX) l->w8 = false;
+            sum += v;
+            size += v < 0 ? -v : v;
+            lo += v < 0 ? v * dhi : v * dlo;
+            hi += v < 0 ? v * dlo : v * dhi;
+        }
+        l->bias[o] = first - zx * sum;
+        l->lo[o] = lo;
+        l->hi[o] = hi;
+        int64_t partial = (l->bias[o] < 0 ? -l->bias[o] : l->bias[o]) + size * most;
+        if (partial > INT32_MAX) l->proved = false;
+        if (lo < INT32_MIN || hi > INT32_MAX) l->wide = true;
+        if (-lo > bound) bound = -lo;
+        if (hi > bound) bound = hi;
+        m[o] = oct_rq_real(y->at.profile, oct_scale(x->type.q, 0), oct_scale(w->type.q, (uint32_t)o), oct_scale(y->type.q, 0));
+    }
+    oct_text_addf(&b->proof, "|acc| <= %" PRId64 " %s 2^31, %s. ", bound, l->wide ? ">=" : "<",
+                  l->wide     ? "so sums are 64 bits wide"
+                  : l->proved ? "proved, partial sums too"
+                              : "proved; partial sums may wrap and come back");
+    oct_k_clamp_range(y, &qmin, &qmax);
+    return oct_rq_plan(b, y->at.profile, (uint32_t)outputs, m, l->lo, l->hi, oct_zero(y->type.q, 0), qmin, qmax, &l->rq);
+}
+
+/* Buffers: bias and the words of the requantizer, per output channel. */
+static void open_buffers(struct layer *l) {
+    struct oct_kbuild *b = l->b;
+    const int64_t n = l->outputs, words = oct_rq_words(&l->rq);
+    l->x = oct_k_in(b, 0);
+    l->y = oct_k_out(b);
+    int32_t *params = OCT_NEW_N(b->arena, int32_t, n * (words + 1));
+    int64_t narrow = l->wide ? 0 : n;
+    for (int64_t o = 0; o < narrow; o++) params[o] = (int32_t)(uint32_t)(uint64_t)l->bias[o]; /* modulo 2^32, as the sums are */
+    l->words = narrow;
+    oct_rq_fill(&l->rq, params + narrow);
+    l->params = narrow + words * n ? oct_k_const(b, "params", LP_I32, narrow + words * n, params) : -1;
+    l->bias_buf = l->wide ? oct_k_const(b, "bias", LP_I64, n, l->bias) : l->params;
+}
+
+/* Weights of outputs [first, first + blocks * tile): blocks, then terms in the order of `dims`, then the tile's channels. */
+static int32_t pack_weights(struct layer *l, const char *name, int64_t first, int64_t blocks, int64_t tile) {
+    const enum lp_elem elem = l->w8 ? LP_I8 : LP_I16;
+    struct oct_kbuild *b = l->b;
+    const struct oct_type *w = &b->in[1].node->type;
+    struct oct_pack p = {.rank = w->rank};
+    for (int a = 0; a < w->rank; a++) p.dim[a] = w->dim[a];
+    p.dim[0] = blocks * tile;
+    p.d[p.ndims++] = (struct oct_pack_dim){blocks, 0, tile};
+    for (int a = 2; a < w->rank; a++) p.d[p.ndims++] = (struct oct_pack_dim){w->dim[a], a, 1}; /* kh, kw */
+    p.d[p.ndims++] = (struct oct_pack_dim){w->dim[1], 1, 1};
+    p.d[p.ndims++] = (struct oct_pack_dim){tile, 0, 1};
+    const int16_t *from = l->w + first * l->terms;
+    const int64_t n = blocks * tile * l->terms;
+    const void *source = from;
+    if (elem == LP_I8) {
+        int8_t *narrow = OCT_NEW_N(b->arena, int8_t, n);
+        for (int64_t i = 0; i < n; i++) narrow[i] = (int8_t)from[i];
+        source = narrow;
+    }
+    return oct_k_const(b, name, elem, n, oct_pack_data(b->arena, &p, elem, source));
+}
+
+static struct lp_val accumulate(struct layer *l, struct lp_val acc, struct lp_val x, struct lp_val w) {
+    struct lp_kernel *k = l->b->k;
+    struct lp_val p = lp_op2(k, NULL, LP_OP_mul_nw, x, w);
+    if (l->wide) p = lp_op1(k, NULL, LP_OP_cvt, lp_scalar(LP_I64), p);
+    lp_op_to(k, acc, l->proved || l->wide ? LP_OP_add_nw : LP_OP_add, 2, (struct lp_val[]){acc, p}, 0);
+    return acc;
+}
+
+/* The loops of one sum: x moves by `step`, the weights follow in order. */
+struct sum {
+    int n;
+    struct {
+        const char *name;
+        int64_t trip, step;
+    } loop[3];
+};
+static void add_loop(struct sum *s, const char *name, int64_t trip, int64_t step) {
+    if (trip == 1) return;
+    if (s->n && s->loop[s->n - 1].step == trip * step) { /* one longer loop does for both */
+        s->loop[s->n - 1].trip *= trip;
+        s->loop[s->n - 1].step = step;
+        s->loop[s->n - 1].name = name;
+        return;
+    }
+    s->loop[s->n].name = name, s->loop[s->n].trip = trip, s->loop[s->n].step = step, s->n++;
+}
+
+enum { MAX_TILE = 8, MAX_PIXELS = 4 };
+struct place { /* of a tile: first element, distance of pixels, distance of channels */
+    struct lp_addr at;
+    int64_t pixel, channel;
+};
+
+static void build_tile(struct layer *l, const struct sum *s, int tile, int pixels, struct place x, struct place y, int32_t wbuf,
+                       struct lp_addr w, struct lp_addr channel) {
+    struct lp_kernel *k = l->b->k;
+    const enum lp_elem e = l->wide ? LP_I64 : LP_I32;
+    struct lp_val acc[MAX_TILE][MAX_PIXELS];
+    for (int t = 0; t < tile; t++) {
+        struct lp_val bias = lp_load(k, NULL, lp_scalar(e), l->bias_buf, lp_offset(channel, t));
+        for (int p = 0; p < pixels; p++) {
+            acc[t][p] = lp_reg(k, lp_scalar(e), oct_sprintf(l->b->arena, "c%dp%d", t, p));
+            lp_set(k, acc[t][p], p ? acc[t][0] : bias);
+        }
+    }
+    struct lp_addr from = x.at;
+    int64_t stride = tile;
+    for (int i = 0; i < s->n; i++) stride *= s->loop[i].trip;
+    for (int i = 0; i < s->n; i++) {
+        stride /= s->loop[i].trip;
+        int32_t var = lp_loop(k, s->loop[i].name, s->loop[i].trip);
+        from = lp_plus(from, var, s->loop[i].step);
+        w = lp_plus(w, var, stride);
+    }
+    struct lp_val in[MAX_PIXELS];
+    for (int p = 0; p < pixels; p++)
+        in[p] = oct_k_load_code(l->b, oct_sprintf(l->b->arena, "x%d", p), l->x, lp_offset(from, p * x.pixel));
+    for (int t = 0; t < tile; t++) {
+        struct lp_val v = oct_k_load_code(l->b, oct_sprintf(l->b->arena, "w%d", t), wbuf, lp_offset(w, t));
+        for (int p = 0; p < pixels; p++) accumulate(l, acc[t][p], in[p], v);
+    }
+    for (int i = 0; i < s->n; i++) lp_end(k);
+    for (int t = 0; t < tile; t++)
+        for (int p = 0; p < pixels; p++) {
+            struct lp_val code = oct_rq_build(l->b, &l->rq, acc[t][p], l->params, lp_offset(channel, l->words + t));
+            oct_k_store_code(l->b, l->y, lp_offset(y.at, p * y.pixel + t * y.channel), code);
+        }
+}
+
+/* All outputs of one group [first, first + count) at one tile of pixels: whole blocks in a loop, then the rest. */
+struct weights {
+    int32_t main, rest;
+    int64_t blocks, tile, over;
+};
+static struct weights weights_of(struct layer *l, int64_t first, int64_t count, int64_t want) {
+    struct weights w = {.tile = want < count ? want : count};
+    w.blocks = count / w.tile;
+    w.over = count % w.tile;
+    if (w.blocks) w.main = pack_weights(l, "w", first, w.blocks, w.tile);
+    if (w.over) w.rest = pack_weights(l, "w_rest", first + w.blocks * w.tile, 1, w.over);
+    return w;
+}
+static void build_outputs(struct layer *l, const struct sum *s, const struct weights *w, int64_t first, int pixels,
+                          struct place x, struct place y) {
+    struct lp_kernel *k = l->b->k;
+    y.at = lp_offset(y.at, first * y.channel);
+    struct lp_addr channel = lp_at(first), from = lp_at(0);
+    struct place out = y;
+    bool loop = w->blocks > 1;
+    if (loop) {
+        int32_t block = lp_loop(k, "block", w->blocks);
+        channel = lp_plus(channel, block, w->tile);
+        from = lp_plus(from, block, w->tile * l->terms);
+        out.at = lp_plus(y.at, block, w->tile * y.channel);
+    }
+    build_tile(l, s, (int)w->tile, pixels, x, out, w->main, from, channel);
+    if (loop) lp_end(k);
+    if (!w->over) return;
+    out.at = lp_offset(y.at, w->blocks * w->tile * y.channel);
+    build_tile(l, s, (int)w->over, pixels, x, out, w->rest, lp_at(0), lp_at(first + w->blocks * w->tile));
+}
+
+/* One input channel to one output channel: taps unrolled, channels innermost. */
+static void build_depthwise(struct layer *l, struct lp_addr x, struct lp_addr y, const struct oct_layout *in,
+                            const struct oct_layout *out) {
+    struct oct_kbuild *b = l->b;
+    struct lp_kernel *k = b->k;
+    const struct oct_type *w = &b->in[1].node->type;
+    const int64_t channels = l->outputs, kh = w->dim[2], kw = w->dim[3];
+    const enum lp_elem elem = l->w8 ? LP_I8 : LP_I16, e = l->wide ? LP_I64 : LP_I32;
+    struct oct_pack p = {.rank = 2, .dim = {channels, kh * kw}, .ndims = 2, .d = {{kh * kw, 1, 1}, {channels, 0, 1}}};
+    int8_t *narrow = OCT_NEW_N(b->arena, int8_t, channels * kh * kw);
+    for (int64_t i = 0; i < channels * kh * kw; i++) narrow[i] = (int8_t)l->w[i];
+    int32_t wbuf =
+        oct_k_const(b, "w", elem, channels * kh * kw, oct_pack_data(b->arena, &p, elem, l->w8 ? (const void *)narrow : l->w));
+    int32_t c = lp_loop(k, "c", channels);
+    x = lp_plus(x, c, in->stride[1]);
+    y = lp_plus(y, c, out->stride[1]);
+    struct lp_addr weights = lp_plus(lp_at(0), c, 1), channel = weights;
+    struct lp_val acc = lp_reg(k, lp_scalar(e), "acc");
+    lp_load_to(k, acc, l->bias_buf, channel);
+    const int64_t row = b->node->at.dilation[0] * in->stride[2], col = b->node->at.dilation[1] * in->stride[3];
+    enum { UNROLL = 32 };
+    if (kh * kw <= UNROLL) {
+        for (int64_t i = 0; i < kh; i++)
+            for (int64_t j = 0; j < kw; j++)
+                accumulate(l, acc, oct_k_load_code(b, NULL, l->x, lp_offset(x, i * row + j * col)),
+                           oct_k_load_code(b, NULL, wbuf, lp_offset(weights, (i * kw + j) * channels)));
+    } else {
+        int32_t i = lp_loop(k, "ky", kh), j = lp_loop(k, "kx", kw);
+        accumulate(l, acc, oct_k_load_code(b, NULL, l->x, lp_plus(lp_plus(x, i, row), j, col)),
+                   oct_k_load_code(b, NULL, wbuf, lp_plus(lp_plus(weights, i, kw * channels), j, channels)));
+        oct_k_close(b, 2);
+    }
+    oct_k_store_code(b, l->y, y, oct_rq_build(b, &l->rq, acc, l->params, lp_offset(channel, l->words)));
+    lp_end(k);
+}
+
+bool oct_build_conv2d(struct oct_kbuild *b) {
+    struct layer l;
+    if (!plan(&l, b)) return false;
+    open_buffers(&l);
+    const struct oct_attrs *at = &b->node->at;
+    const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
+    const struct oct_type *w = &b->in[1].node->type;
+    const int64_t groups = at->groups, per_group = l.outputs / groups, kh = w->dim[2], kw = w->dim[3], width = out->dim[3];
+    const bool depthwise = w->dim[1] == 1 && per_group == 1 && groups > 1;
+    struct lp_kernel *k = b->k;
+    struct sum s = {0};
+    add_loop(&s, "ky", kh, at->dilation[0] * in->stride[2]);
+    add_loop(&s, "kx", kw, at->dilation[1] * in->stride[3]);
+    add_loop(&s, "ci", w->dim[1], in->stride[1]);
+    int64_t tile = b->target->tile_oc < MAX_TILE ? b->target->tile_oc : MAX_TILE;
+    int64_t px = b->target->tile_px < MAX_PIXELS ? b->target->tile_px : MAX_PIXELS;
+    if (px > width) px = width;
+    if (depthwise) px = 1;
+    b->recipe = depthwise    ? "direct depthwise"
+                : groups > 1 ? "direct grouped"
+                             : oct_sprintf(b->arena, "direct %d channels x %d pixels", (int)tile, (int)px);
+    struct weights *packed = OCT_NEW_N(b->arena, struct weights, groups);
+    if (groups * 2 > OCT_K_MAX_BUFS - 8 && !depthwise) {
+        oct_error(b->cx, b->node->span, OCT_E6001, "conv2d '%s': %" PRId64 " groups of several channels", b->node->name, groups);
+        return false;
+    }
+    for (int64_t g = 0; g < groups && !depthwise; g++) packed[g] = weights_of(&l, g * per_group, per_group, tile);
+
+    int32_t row = lp_range(k, "row", out->dim[2]);
+    struct lp_addr x = lp_at(in->offset - at->pad[0] * in->stride[2] - at->pad[1] * in->stride[3]), y = lp_at(out->offset);
+    x = lp_plus(x, row, at->stride[0] * in->stride[2]);
+    y = lp_plus(y, row, out->stride[2]);
+    const bool batch = out->dim[0] > 1;
+    if (batch) {
+        int32_t n = lp_loop(k, "n", out->dim[0]);
+        x = lp_plus(x, n, in->stride[0]);
+        y = lp_plus(y, n, out->stride[0]);
+    }
+    const int64_t xp = at->stride[1] * in->stride[3], yp = out->stride[3];
+    for (int part = 0; part < 2; part++) { /* whole tiles of pixels, then the rest of the row */
+        const int64_t trips = part ? width % px != 0 : width / px, pixels = part ? width % px : px,
+                      first = part ? width - width % px : 0;
+        if (!trips) continue;
+        struct lp_addr xc = lp_offset(x, first * xp), yc = lp_offset(y, first * yp);
+        if (trips > 1) {
+            int32_t col = lp_loop(k, "col", trips);
+            xc = lp_plus(xc, col, px * xp);
+            yc = lp_plus(yc, col, px * yp);
+        }
+        if (depthwise) build_depthwise(&l, xc, yc, in, out);
+        for (int64_t g = 0; g < groups && !depthwise; g++)
+            build_outputs(&l, &s, &packed[g], g * per_group, (int)pixels,
+                          (struct place){lp_offset(xc, g * w->dim[1] * in->stride[1]), xp, 0},
+                          (struct place){yc, yp, out->stride[1]});
+        if (trips > 1) lp_end(k);
+    }
+    if (batch) lp_end(k);
+    lp_end(k);
+    return true;
+}
+
+bool oct_build_dense(struct oct_kbuild *b) {
+    struct layer l;
+    if (!plan(&l, b)) return false;
+    open_buffers(&l);
+    int64_t tile = b->target->tile_oc * 2 < MAX_TILE ? b->target->tile_oc * 2 : MAX_TILE;
+    b->recipe = oct_sprintf(b->arena, "%d outputs at once", (int)tile);
+    struct weights w = weights_of(&l, 0, l.outputs, tile);
+    struct oct_layout in = b->in[0].at, out = b->out.at;
+    const int last = in.rank - 1;
+    struct sum s = {0};
+    add_loop(&s, "i", in.dim[last], in.stride[last]);
+    const int64_t channel = out.stride[last];
+    in.dim[last] = out.dim[last] = 1;
+    struct lp_addr at[2];
+    int loops = oct_k_nest(b, 2, (const struct oct_layout *[]){&out, &in}, 0, at);
+    build_outputs(&l, &s, &w, 0, 1, (struct place){at[1], 0, 0}, (struct place){at[0], 0, channel});
+    oct_k_close(b, loops);
+    return true;
+}
