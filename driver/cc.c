@@ -42,13 +42,16 @@ static void end(void *arg) {
 }
 void drv_build_end(struct drv_build *b) { end(b); }
 
+/* What would end us, but for signals that the caller had us ignore (nohup, jobs in the background); and the end of the child. */
 static sigset_t held_signals(void) {
+    static const int ends[] = {SIGINT, SIGTERM, SIGHUP};
     sigset_t s;
     sigemptyset(&s);
-    sigaddset(&s, SIGINT);
-    sigaddset(&s, SIGTERM);
-    sigaddset(&s, SIGHUP);
     sigaddset(&s, SIGCHLD);
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct sigaction now;
+        if (sigaction(ends[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN) sigaddset(&s, ends[i]);
+    }
     return s;
 }
 

@@ -203,7 +203,7 @@ while [ $i -lt 30 ]; do
     "$OCTAVO" opt in/tiny.8vo --data in/x.npy --dump-after all --dump-dir out/dumps 2>/dev/null &
     pid=$!
     sleep 0.00$((i % 10))
-    case $((i % 2)) in 0) kill -TERM $pid 2>/dev/null || : ;; *) kill -INT $pid 2>/dev/null || : ;; esac
+    case $((i % 2)) in 0) kill -TERM $pid 2>/dev/null || : ;; *) kill -HUP $pid 2>/dev/null || : ;; esac
     wait $pid || :
     [ -z "$(find out -name '.octavo*')" ] || die "a signal left temporaries"
     for f in out/dumps/*.8vo; do
