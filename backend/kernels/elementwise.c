@@ -1,0 +1,420 @@
+/* elementwise.c - add, sub, mul, requantize, pointwise functions and lut: an element (or one of each of two operands, with
+ * broadcast) to an element. docs/numerics.md 4, 4.1, 4.5. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "fit.h"
+#include "real.h"
+
+static bool codes(const struct oct_kbuild *b, int n) {
+    for (int i = 0; i < n; i++)
+        if (!b->in[i].node || !oct_k_is_codes(&b->in[i].node->type) || b->in[i].node->type.q->axis >= 0) return false;
+    return oct_k_is_codes(&b->node->type) && b->node->type.q->axis < 0;
+}
+static bool bytes(const struct oct_type *t) { return oct_dtype_size(t->dtype) == 1; }
+static bool small(const struct oct_type *t) { return oct_dtype_size(t->dtype) <= 2; } /* codes whose differences i32 holds */
+
+/* Loops over the result; at[0] is its place, at[1 + i] that of operand i, stretched to it. */
+static int nest(struct oct_kbuild *b, int nin, struct lp_addr *at) {
+    struct oct_layout in[2];
+    const struct oct_layout *all[3] = {&b->out.at};
+    for (int i = 0; i < nin; i++) {
+        in[i] = oct_layout_broadcast(&b->in[i].at, &b->out.at);
+        all[1 + i] = &in[i];
+    }
+    return oct_k_nest(b, 1 + nin, all, 0, at);
+}
+
+static struct lp_val clamp_code(struct oct_kbuild *b, struct lp_val v) {
+    int32_t lo, hi;
+    enum lp_elem e = (enum lp_elem)v.type.elem;
+    oct_k_clamp_range(b->node, &lo, &hi);
+    v = lp_op2(b->k, NULL, LP_OP_max, v, lp_int(e, lo));
+    return lp_op2(b->k, "q", LP_OP_min, v, lp_int(e, hi));
+}
+
+/* ---- through float: what profile onnx means, and pointwise functions of 16-bit codes
+ * ------------------------------------------------ */
+
+static enum lp_row float_row(enum oct_op op) {
+    return op == OCT_OP_add ? LP_OP_fadd : op == OCT_OP_sub ? LP_OP_fsub : LP_OP_fmul;
+}
+
+static bool through_float(struct oct_kbuild *b, int nin) {
+    int32_t in[2] = {0}, out;
+    for (int i = 0; i < nin; i++) in[i] = oct_k_in(b, i);
+    out = oct_k_out(b);
+    struct lp_addr at[3];
+    int loops = nest(b, nin, at);
+    struct lp_val v[2];
+    for (int i = 0; i < nin; i++) {
+        struct oct_r_params p = oct_r_params(&b->in[i].node->type);
+        v[i] = lp_op1(b->k, "x", LP_OP_mov, (struct lp_type){0},
+                      oct_r_dequantize(b->k, &p, oct_k_load_code(b, NULL, in[i], at[1 + i])));
+    }
+    struct lp_val r = nin == 2                           ? lp_op2(b->k, "r", float_row(b->node->op), v[0], v[1])
+                      : b->node->op == OCT_OP_requantize ? v[0]
+                                                         : oct_r_point(b->k, b->node, v[0]);
+    struct oct_r_params p = oct_r_params(&b->node->type);
+    struct lp_val q = oct_r_quantize(b->k, &p, OCT_divide_div, OCT_order_before, r);
+    oct_k_store_code(b, out, at[0], OCT_HAS(b->node->at, clip) && b->node->op != OCT_OP_clip ? clamp_code(b, q) : q);
+    oct_k_close(b, loops);
+    b->recipe = "through float";
+    return true;
+}
+
+bool oct_fits_binary_onnx(const struct oct_kbuild *b) { return codes(b, 2) && b->node->at.profile == OCT_profile_onnx; }
+bool oct_build_binary_onnx(struct oct_kbuild *b) { return through_float(b, 2); }
+bool oct_fits_requantize_onnx(const struct oct_kbuild *b) { return codes(b, 1) && b->node->at.profile == OCT_profile_onnx; }
+bool oct_build_requantize_onnx(struct oct_kbuild *b) { return through_float(b, 1); }
+bool oct_fits_point_codes(const struct oct_kbuild *b) { return codes(b, 1) && small(&b->in[0].node->type); }
+bool oct_build_point_codes(struct oct_kbuild *b) { return through_float(b, 1); }
+
+/* ---- add and sub of codes, q31
+ * ------------------------------------------------------------------------------------------------------- */
+
+/* clamp(((a ma + b mb + add) >> shift) + after): a and b are raw codes, zero points and rounding are in `add`. */
+struct sum_plan {
+    int64_t ma, mb, add;
+    int shift;
+    int32_t after;
+    bool wide;
+};
+struct sum_case {
+    int32_t alo, ahi, blo, bhi, za, zb, zy, qmin, qmax;
+    double real_a, real_b; /* s_a / s_y and +-s_b / s_y */
+};
+
+/* One exponent for both multipliers, one rounding: docs/numerics.md 4.1. */
+static bool exact_sum(const struct sum_case *c, struct sum_plan *p) {
+    double most = fmax(c->real_a, fabs(c->real_b));
+    int e;
+    (void)frexp(most, &e);
+    for (;; e++) {
+        p->ma = (int64_t)round(ldexp(c->real_a, 31 - e));
+        p->mb = (int64_t)round(ldexp(c->real_b, 31 - e));
+        if (p->ma < (int64_t)1 << 31 && llabs(p->mb) < (int64_t)1 << 31) break;
+    }
+    p->shift = 31 - e;
+    p->after = 0;
+    p->wide = true;
+    if (e > 30) return false;
+    if (p->shift >= 63) { /* all vanishes */
+        *p = (struct sum_plan){0, 0, c->zy, 0, 0, false};
+        return true;
+    }
+    p->add = -c->za * p->ma - c->zb * p->mb + ((int64_t)1 << (p->shift - 1));
+    if (p->shift > 40) p->after = c->zy; /* z_y goes in before the shift where 64 bits hold it */
+    else p->add += c->zy * ((int64_t)1 << p->shift);
+    return true;
+}
+
+static int64_t clamp(int64_t v, int64_t lo, int64_t hi) { return v < lo ? lo : v > hi ? hi : v; }
+
+/* Addends for which the narrow multipliers give `want` on every pair of codes; empty when lo > hi. */
+static bool narrow_addends(const struct sum_case *c, const int16_t *want, int64_t ma, int64_t mb, int shift, int64_t *add) {
+    int64_t lo = -((int64_t)1 << 31), hi = (int64_t)1 << 31, one = (int64_t)1 << shift;
+    for (int32_t a = c->alo; a <= c->ahi; a++)
+        for (int32_t b = c->blo; b <= c->bhi; b++) {
+            int64_t v = *want++, sum = a * ma + b * mb;
+            if (v > c->qmin && v * one - sum > lo) lo = v * one - sum;
+            if (v < c->qmax && (v + 1) * one - 1 - sum < hi) hi = (v + 1) * one - 1 - sum;
+            if (lo > hi) return false;
+        }
+    int64_t reach = (c->ahi > -c->alo ? c->ahi : -c->alo) * ma + (c->bhi > -c->blo ? c->bhi : -c->blo) * llabs(mb);
+    *add = clamp(0, lo, hi);
+    if (*add == 0 || hi - lo < one) *add = lo + (hi - lo) / 2;
+    return llabs(*add) + reach < (int64_t)1 << 31;
+}
+
+/* Tries 32-bit sequences against all pairs of codes. */
+static bool narrow_sum(struct oct_kbuild *b, const struct sum_case *c, const struct sum_plan *exact, struct sum_plan *p) {
+    if (!exact->wide || c->ahi - c->alo > 255 || c->bhi - c->blo > 255) return false;
+    int16_t *want = OCT_NEW_N(b->arena, int16_t, (c->ahi - c->alo + 1) * (c->bhi - c->blo + 1)), *w = want;
+    for (int32_t x = c->alo; x <= c->ahi; x++)
+        for (int32_t y = c->blo; y <= c->bhi; y++)
+            *w++ =
+                (int16_t)clamp(((x * exact->ma + y * exact->mb + exact->add) >> exact->shift) + exact->after, c->qmin, c->qmax);
+    enum { NUDGE = 2 };
+    for (int shift = 24; shift >= 8; shift--) {
+        int64_t ma = (int64_t)round(ldexp(c->real_a, shift)), mb = (int64_t)round(ldexp(c->real_b, shift));
+        if ((double)(ma + llabs(mb)) * 256 > 0x1p31) continue;
+        for (int i = 0; i < (2 * NUDGE + 1) * (2 * NUDGE + 1); i++) {
+            *p = (struct sum_plan){ma + i / (2 * NUDGE + 1) - NUDGE, mb + i % (2 * NUDGE + 1) - NUDGE, 0, shift, 0, false};
+            if (p->ma >= 0 && narrow_addends(c, want, p->ma, p->mb, shift, &p->add)) return true;
+        }
+    }
+    return false;
+}
+
+static struct lp_val scaled(struct oct_kbuild *b, struct lp_val code, int64_t m, bool wide) {
+    if (wide) code = lp_op1(b->k, NULL, LP_OP_cvt, lp_scalar(LP_I64), code);
+    return lp_op2(b->k, NULL, LP_OP_mul_nw, code, lp_int(wide ? LP_I64 : LP_I32, m));
+}
+
+bool oct_fits_sum(const struct oct_kbuild *b) {
+    return codes(b, 2) && small(&b->in[0].node->type) && small(&b->in[1].node->type) &&
+           (b->node->at.profile == OCT_profile_q31 || b->node->at.profile == OCT_profile_pot);
+}
+
+bool oct_build_sum(struct oct_kbuild *b) {
+    const struct oct_node *x = b->in[0].node, *y = b->in[1].node, *n = b->node;
+    struct sum_case c = {.za = oct_zero(x->type.q, 0), .zb = oct_zero(y->type.q, 0), .zy = oct_zero(n->type.q, 0)};
+    oct_k_code_range(x, &c.alo, &c.ahi);
+    oct_k_code_range(y, &c.blo, &c.bhi);
+    oct_k_clamp_range(n, &c.qmin, &c.qmax);
+    double sy = (double)oct_scale(n->type.q, 0);
+    c.real_a = (double)oct_scale(x->type.q, 0) / sy;
+    c.real_b = (double)oct_scale(y->type.q, 0) / sy * (n->op == OCT_OP_sub ? -1 : 1);
+    struct sum_plan exact, p;
+    if (!exact_sum(&c, &exact)) {
+        oct_error(b->cx, n->span, OCT_E5402, "%s: a scale of the operands is 2^30 times the result's or more", n->name);
+        return false;
+    }
+    bool narrow = !b->no_requant_proof && narrow_sum(b, &c, &exact, &p);
+    if (!narrow) p = exact;
+    if (narrow) b->proofs_accepted++;
+    else b->proofs_refused++;
+    b->recipe = p.wide ? "64-bit sum" : "32-bit sum";
+    oct_text_addf(&b->proof, "(a * %lld + b * %lld + %lld) >> %d: %s", (long long)p.ma, (long long)p.mb, (long long)p.add,
+                  p.shift, narrow ? "equal on every pair of codes" : "the profile's own");
+    int32_t in_a = oct_k_in(b, 0), in_b = oct_k_in(b, 1), out = oct_k_out(b);
+    struct lp_addr at[3];
+    int loops = nest(b, 2, at);
+    struct lp_val a = scaled(b, oct_k_load_code(b, NULL, in_a, at[1]), p.ma, p.wide),
+                  v = scaled(b, oct_k_load_code(b, NULL, in_b, at[2]), p.mb, p.wide);
+    v = lp_op2(b->k, NULL, LP_OP_add_nw, a, v);
+    v = lp_op2(b->k, NULL, LP_OP_add_nw, v, lp_int(p.wide ? LP_I64 : LP_I32, p.add));
+    if (p.shift) v = lp_shift(b->k, NULL, LP_OP_sar, v, p.shift);
+    if (p.after) v = lp_op2(b->k, NULL, LP_OP_add_nw, v, lp_int(p.wide ? LP_I64 : LP_I32, p.after));
+    oct_k_store_code(b, out, at[0], clamp_code(b, v));
+    oct_k_close(b, loops);
+    return true;
+}
+
+/* ---- products and requantization
+ * ------------------------------------------------------------------------------------------------------ */
+
+static double multiplier(const struct oct_node *n, const struct oct_node *a, const struct oct_node *b) {
+    float sa = oct_scale(a->type.q, 0), sy = oct_scale(n->type.q, 0), sb = b ? oct_scale(b->type.q, 0) : 1.0f;
+    return b && n->at.profile == OCT_profile_tflm ? (double)(sa * sb / sy) : (double)sa * (double)sb / (double)sy;
+}
+
+static struct lp_val centred(struct oct_kbuild *b, int i, int32_t buf, struct lp_addr at) {
+    struct lp_val v = oct_k_load_code(b, NULL, buf, at);
+    int32_t z = oct_zero(b->in[i].node->type.q, 0);
+    return z ? lp_op2(b->k, NULL, LP_OP_sub_nw, v, lp_int(LP_I32, z)) : v;
+}
+
+static void centred_range(const struct oct_node *n, int64_t *lo, int64_t *hi) {
+    int32_t l, h;
+    oct_k_code_range(n, &l, &h);
+    *lo = (int64_t)l - oct_zero(n->type.q, 0);
+    *hi = (int64_t)h - oct_zero(n->type.q, 0);
+}
+
+bool oct_fits_mul(const struct oct_kbuild *b) {
+    return codes(b, 2) && bytes(&b->in[0].node->type) && bytes(&b->in[1].node->type) && b->node->at.profile != OCT_profile_onnx;
+}
+
+bool oct_build_mul(struct oct_kbuild *b) {
+    const struct oct_node *n = b->node;
+    int64_t al, ah, bl, bh;
+    centred_range(b->in[0].node, &al, &ah);
+    centred_range(b->in[1].node, &bl, &bh);
+    int64_t corner[4] = {al * bl, al * bh, ah * bl, ah * bh}, lo = corner[0], hi = corner[0];
+    for (int i = 1; i < 4; i++) {
+        if (corner[i] < lo) lo = corner[i];
+        if (corner[i] > hi) hi = corner[i];
+    }
+    double m = multiplier(n, b->in[0].node, b->in[1].node);
+    struct oct_rq rq;
+    int32_t qmin, qmax;
+    oct_k_clamp_range(n, &qmin, &qmax);
+    if (!oct_rq_plan(b, n->at.profile, 1, &m, &lo, &hi, oct_zero(n->type.q, 0), qmin, qmax, &rq)) return false;
+    int32_t x = oct_k_in(b, 0), y = oct_k_in(b, 1), out = oct_k_out(b);
+    struct lp_addr at[3];
+    int loops = nest(b, 2, at);
+    struct lp_val p = lp_op2(b->k, "p", LP_OP_mul_nw, centred(b, 0, x, at[1]), centred(b, 1, y, at[2]));
+    oct_k_store_code(b, out, at[0], oct_rq_build(b, &rq, p, -1, lp_at(0)));
+    oct_k_close(b, loops);
+    return true;
+}
+
+bool oct_fits_requantize(const struct oct_kbuild *b) {
+    return codes(b, 1) && small(&b->in[0].node->type) && b->node->at.profile != OCT_profile_onnx;
+}
+
+bool oct_build_requantize(struct oct_kbuild *b) {
+    const struct oct_node *n = b->node;
+    int64_t lo, hi;
+    centred_range(b->in[0].node, &lo, &hi);
+    double m = multiplier(n, b->in[0].node, NULL);
+    struct oct_rq rq;
+    int32_t qmin, qmax;
+    oct_k_clamp_range(n, &qmin, &qmax);
+    if (!oct_rq_plan(b, n->at.profile, 1, &m, &lo, &hi, oct_zero(n->type.q, 0), qmin, qmax, &rq)) return false;
+    int32_t x = oct_k_in(b, 0), out = oct_k_out(b);
+    struct lp_addr at[2];
+    int loops = nest(b, 1, at);
+    oct_k_store_code(b, out, at[0], oct_rq_build(b, &rq, centred(b, 0, x, at[1]), -1, lp_at(0)));
+    oct_k_close(b, loops);
+    return true;
+}
+
+/* ---- add and sub, tflm: a table of scaled operands, then one requantization
+ * ------------------------------------------------------------- */
+
+bool oct_fits_sum_tflm(const struct oct_kbuild *b) {
+    return codes(b, 2) && bytes(&b->in[0].node->type) && bytes(&b->in[1].node->type) && b->node->at.profile == OCT_profile_tflm;
+}
+
+/* TFLite scales each operand to 2^20 of twice the larger scale; of 256 codes that is a table. */
+static int32_t *scaled_table(struct oct_kbuild *b, int i, double twice, int64_t *lo, int64_t *hi) {
+    const struct oct_type *t = &b->in[i].node->type;
+    int32_t qlo = (int32_t)oct_dtype_min(t->dtype), *table = OCT_NEW_N(b->arena, int32_t, 256), z = oct_zero(t->q, 0);
+    int e;
+    int64_t m = (int64_t)round(frexp((double)oct_scale(t->q, 0) / twice, &e) * 0x1p31);
+    *lo = INT64_MAX;
+    *hi = INT64_MIN;
+    for (int32_t c = 0; c < 256; c++) { /* M <= 1/2, so e <= 0: no left shift */
+        int64_t acc = (int64_t)(qlo + c - z) * (1 << 20), p = acc * m,
+                high = (p + (p >= 0 ? 1 << 30 : 1 - (1 << 30))) / ((int64_t)1 << 31);
+        int64_t mask = ((int64_t)1 << (e < -31 ? 31 : -e)) - 1;
+        int64_t v = e < -31 ? 0 : (high >> -e) + ((high & mask) > (mask >> 1) + (high < 0));
+        table[c] = (int32_t)v;
+        if (v < *lo) *lo = v;
+        if (v > *hi) *hi = v;
+    }
+    return table;
+}
+
+static struct lp_val looked_up(struct oct_kbuild *b, int i, int32_t buf, struct lp_addr at, int32_t table) {
+    struct lp_val index = oct_k_load_code(b, NULL, buf, at);
+    int32_t lowest = (int32_t)oct_dtype_min(b->in[i].node->type.dtype);
+    if (lowest) index = lp_op2(b->k, NULL, LP_OP_sub_nw, index, lp_int(LP_I32, lowest));
+    return lp_load(b->k, NULL, lp_scalar((enum lp_elem)b->k->buf[table].elem), table, lp_indexed(lp_at(0), index, 0, 255));
+}
+
+bool oct_build_sum_tflm(struct oct_kbuild *b) {
+    const struct oct_node *n = b->node;
+    float sa = oct_scale(b->in[0].node->type.q, 0), sb = oct_scale(b->in[1].node->type.q, 0);
+    double twice = 2.0 * (double)(sa > sb ? sa : sb), m = twice / ((double)(1 << 20) * (double)oct_scale(n->type.q, 0));
+    int64_t lo[2], hi[2];
+    int32_t *table[2], buf[2], in[2], qmin, qmax;
+    for (int i = 0; i < 2; i++) table[i] = scaled_table(b, i, twice, &lo[i], &hi[i]);
+    bool sub = n->op == OCT_OP_sub;
+    int64_t least = lo[0] + (sub ? -hi[1] : lo[1]), most = hi[0] + (sub ? -lo[1] : hi[1]);
+    struct oct_rq rq;
+    oct_k_clamp_range(n, &qmin, &qmax);
+    if (!oct_rq_plan(b, OCT_profile_tflm, 1, &m, &least, &most, oct_zero(n->type.q, 0), qmin, qmax, &rq)) return false;
+    for (int i = 0; i < 2; i++) {
+        in[i] = oct_k_in(b, i);
+        buf[i] = oct_k_const(b, i ? "scaled_b" : "scaled_a", LP_I32, 256, table[i]);
+    }
+    int32_t out = oct_k_out(b);
+    struct lp_addr at[3];
+    int loops = nest(b, 2, at);
+    struct lp_val x = looked_up(b, 0, in[0], at[1], buf[0]), y = looked_up(b, 1, in[1], at[2], buf[1]);
+    struct lp_val s = lp_op2(b->k, "sum", sub ? LP_OP_sub_nw : LP_OP_add_nw, x, y);
+    oct_k_store_code(b, out, at[0], oct_rq_build(b, &rq, s, -1, lp_at(0)));
+    oct_k_close(b, loops);
+    b->recipe = "tables";
+    return true;
+}
+
+/* ---- tables
+ * -----------------------------------------------------------------------------------------------------------------------------
+ */
+
+static bool by_table(struct oct_kbuild *b, int32_t table) {
+    int32_t x = oct_k_in(b, 0), out = oct_k_out(b);
+    struct lp_addr at[2];
+    int loops = nest(b, 1, at);
+    lp_store(b->k, out, at[0], looked_up(b, 0, x, at[1], table));
+    oct_k_close(b, loops);
+    b->recipe = "table";
+    return true;
+}
+
+bool oct_fits_point_table(const struct oct_kbuild *b) {
+    return codes(b, 1) && bytes(&b->in[0].node->type) && bytes(&b->node->type);
+}
+
+/* All 256 codes through the definition, at compile time. */
+bool oct_build_point_table(struct oct_kbuild *b) {
+    const struct oct_type *x = &b->in[0].node->type, *y = &b->node->type;
+    int8_t *table = OCT_NEW_N(b->arena, int8_t, 256);
+    for (int32_t c = 0; c < 256; c++)
+        table[c] =
+            (int8_t)(uint8_t)oct_code_of(y, oct_point_value(b->node, oct_real_of(x, (int32_t)oct_dtype_min(x->dtype) + c)));
+    return by_table(b, oct_k_const(b, "table", oct_k_elem(y->dtype), 256, table));
+}
+
+bool oct_fits_lut(const struct oct_kbuild *b) {
+    return bytes(&b->in[0].node->type) && b->in[1].node->op == OCT_OP_const && b->in[1].at.rank == 1 && b->in[1].at.dim[0] == 256;
+}
+bool oct_build_lut(struct oct_kbuild *b) { return by_table(b, oct_k_in(b, 1)); }
+
+/* ---- float
+ * -------------------------------------------------------------------------------------------------------------------------------
+ */
+
+bool oct_fits_float(const struct oct_kbuild *b) {
+    for (int i = 0; i < b->nin; i++)
+        if (b->in[i].node && !oct_k_is_float(&b->in[i].node->type)) return false;
+    return oct_k_is_float(&b->node->type);
+}
+
+bool oct_build_binary_f32(struct oct_kbuild *b) {
+    int32_t x = oct_k_in(b, 0), y = oct_k_in(b, 1), out = oct_k_out(b);
+    struct lp_addr at[3];
+    int loops = nest(b, 2, at);
+    struct lp_val a = lp_load(b->k, NULL, lp_scalar(LP_F32), x, at[1]), c = lp_load(b->k, NULL, lp_scalar(LP_F32), y, at[2]);
+    lp_store(b->k, out, at[0],
+             oct_r_clamp(b->k, lp_op2(b->k, "r", float_row(b->node->op), a, c), b->node->at.clip[0], b->node->at.clip[1]));
+    oct_k_close(b, loops);
+    return true;
+}
+
+bool oct_build_point_f32(struct oct_kbuild *b) {
+    int32_t x = oct_k_in(b, 0), out = oct_k_out(b);
+    struct lp_addr at[2];
+    int loops = nest(b, 1, at);
+    lp_store(b->k, out, at[0], oct_r_point(b->k, b->node, lp_load(b->k, "x", lp_scalar(LP_F32), x, at[1])));
+    oct_k_close(b, loops);
+    return true;
+}
+
+/* (x - mean) k + bias, k = scale / sqrt(var + eps) made at compile time in fp32. */
+bool oct_fits_batchnorm(const struct oct_kbuild *b) {
+    for (int i = 1; i < 5; i++)
+        if (b->in[i].node->op != OCT_OP_const) return false;
+    return oct_fits_float(b);
+}
+
+bool oct_build_batchnorm(struct oct_kbuild *b) {
+    int64_t channels = b->out.at.dim[1];
+    const float *scale = b->in[1].node->data, *bias = b->in[2].node->data, *mean = b->in[3].node->data,
+                *var = b->in[4].node->data;
+    float *p = OCT_NEW_N(b->arena, float, 3 * channels);
+    for (int64_t c = 0; c < channels; c++) {
+        p[3 * c] = mean[c];
+        p[3 * c + 1] = scale[c] / sqrtf(var[c] + b->node->at.eps);
+        p[3 * c + 2] = bias[c];
+    }
+    struct oct_layout per_channel = {.rank = b->out.at.rank, .size = 3 * channels};
+    for (int a = 0; a < per_channel.rank; a++) per_channel.dim[a] = b->out.at.dim[a];
+    per_channel.stride[1] = 3;
+    int32_t x = oct_k_in(b, 0), out = oct_k_out(b), params = oct_k_const(b, "params", LP_F32, 3 * channels, p);
+    struct lp_addr at[3];
+    int loops = oct_k_nest(b, 3, (const struct oct_layout *[]){&b->out.at, &b->in[0].at, &per_channel}, 0, at);
+    struct lp_type f = lp_scalar(LP_F32);
+    struct lp_val v = lp_load(b->k, NULL, f, x, at[1]);
+    v = lp_op2(b->k, NULL, LP_OP_fsub, v, lp_load(b->k, NULL, f, params, at[2]));
+    v = lp_op2(b->k, NULL, LP_OP_fmul, v, lp_load(b->k, NULL, f, params, lp_offset(at[2], 1)));
+    v = lp_op2(b->k, NULL, LP_OP_fadd, v, lp_load(b->k, NULL, f, params, lp_offset(at[2], 2)));
+    lp_store(b->k, out, at[0], v);
+    oct_k_close(b, loops);
+    return true;
+}

@@ -1,0 +1,29 @@
+/* real.h - float arithmetic for builders: quantize, dequantize, the functions of ir/fmath.c as straight-line rows, and the value
+ * of a pointwise op at compile time (for tables). docs/numerics.md 6 and 7. */
+#ifndef OCT_REAL_H
+#define OCT_REAL_H
+
+#include "kernels.h"
+
+/* min(max(x, lo), hi) of numerics 7: NaN passes, -0 survives. Bounds at infinity cost nothing. */
+struct lp_val oct_r_clamp(struct lp_kernel *k, struct lp_val x, float lo, float hi);
+struct lp_val oct_r_exp(struct lp_kernel *k, struct lp_val x);
+/* The pointwise op of a node (relu ... sqrt) on a float register. */
+struct lp_val oct_r_point(struct lp_kernel *k, const struct oct_node *n, struct lp_val x);
+float oct_point_value(const struct oct_node *n, float x);
+
+/* One scale and zero point as a kernel sees it: immediates, or registers loaded for a channel. */
+struct oct_r_params {
+    struct lp_val scale, zero; /* f32 (the reciprocal under divide=rcp), i32 */
+    int32_t qmin, qmax;
+};
+struct oct_r_params oct_r_params(const struct oct_type *t);
+/* i32 code -> f32; f32 -> i32 code. */
+struct lp_val oct_r_dequantize(struct lp_kernel *k, const struct oct_r_params *p, struct lp_val code);
+struct lp_val oct_r_quantize(struct lp_kernel *k, const struct oct_r_params *p, enum oct_divide d, enum oct_order o,
+                             struct lp_val x);
+/* The same at compile time, divide=div, order=before. */
+float oct_real_of(const struct oct_type *t, int32_t code);
+int32_t oct_code_of(const struct oct_type *t, float x);
+
+#endif

@@ -1,0 +1,247 @@
+/* kernel_case.h - one op as text; its kernel, run by the evaluator, against the interpreter, in several memory layouts; and the
+ * printed C of all kernels of a test, compiled, against the evaluator. */
+#ifndef KERNEL_CASE_H
+#define KERNEL_CASE_H
+
+#include <math.h>
+
+#include "loops_case.h"
+#include "../../backend/kernels/kernels.h"
+#include "../../frontend/frontend.h"
+#include "../../ir/interp.h"
+
+/* How operands and result lie in memory. */
+enum { KC_PLAIN, KC_BORDERS, KC_VIEWS, KC_INPLACE, KC_LAYOUTS };
+
+struct kc_ran { /* a kernel that the evaluator ran: what printed C has to reproduce */
+    struct lp_kernel *k;
+    int64_t hi;
+    void *before[OCT_K_MAX_BUFS], *after[OCT_K_MAX_BUFS];
+};
+struct kc {
+    struct oct_ctx cx;
+    struct oct_arena *arena;
+    uint64_t seed;
+    struct kc_ran ran[4000];
+    int nran;
+    int used[400]; /* by kernel of the registry */
+};
+static struct kc kc;
+
+static inline int kc_setup(void **state) {
+    (void)state;
+    oct_ctx_init(&kc.cx);
+    kc.cx.threads = 1;
+    kc.arena = oct_arena_new(&kc.cx);
+    kc.nran = 0;
+    return 0;
+}
+static inline int kc_teardown(void **state) {
+    (void)state;
+    oct_ctx_free(&kc.cx);
+    return 0;
+}
+
+/* Inputs: all kinds of codes; floats with zeros of both signs, large and tiny ones. `extreme`: lowest and highest codes only. */
+static inline void kc_fill(const struct oct_tensor *t, bool extreme) {
+    int64_t n = oct_tensor_elements(t);
+    for (int64_t i = 0; i < n; i++) {
+        uint64_t r = mix(kc.seed++);
+        size_t size = oct_dtype_size(t->type.dtype);
+        if (t->type.dtype == OCT_F32) {
+            float f = (float)((double)(int64_t)r * 0x1p-61);
+            if (r % 13 == 0) f = r & 64 ? 0.0f : -0.0f;
+            if (extreme && r % 7 == 0) f = r & 64 ? 1e30f : -1e30f;
+            if (extreme && r % 7 == 1) f = r & 64 ? INFINITY : r & 128 ? NAN : 1e-40f;
+            ((float *)t->data)[i] = f;
+        } else {
+            int64_t v = extreme ? r & 64 ? oct_dtype_min(t->type.dtype) : oct_dtype_max(t->type.dtype) : (int64_t)(r >> 8);
+            memcpy((char *)t->data + (size_t)i * size, &v, size);
+        }
+    }
+}
+
+static inline struct oct_layout kc_layout(const struct oct_type *t, int how, int which) {
+    struct oct_layout at;
+    const int64_t border[4] = {1 + which, 2, which, 1}, none[4] = {0};
+    if (t->rank == 4) oct_layout_nhwc(&at, t->dim, how == KC_BORDERS ? border : none);
+    else oct_layout_plain(&at, t->rank, t->dim);
+    if (how == KC_VIEWS && oct_layout_elements(&at) > 0) { /* a part of something larger */
+        for (int a = 0; a < at.rank; a++) at.stride[a] = at.stride[a] * 2 + (at.stride[a] > 1 ? at.stride[a] : 0);
+        at.offset = 5 + which;
+        at.size = at.offset + 1;
+        for (int a = 0; a < at.rank; a++) at.size += (at.dim[a] - 1) * at.stride[a];
+    }
+    return at;
+}
+
+static inline void kc_move(const struct oct_layout *at, size_t size, char *memory, char *logical, bool to_memory) {
+    int64_t n = oct_layout_elements(at), index[OCT_MAX_RANK] = {0};
+    for (int64_t i = 0; i < n; i++) {
+        int64_t place = at->offset;
+        for (int a = 0; a < at->rank; a++) place += index[a] * at->stride[a];
+        char *m = memory + (size_t)place * size, *l = logical + (size_t)i * size;
+        memcpy(to_memory ? m : l, to_memory ? l : m, size);
+        for (int a = at->rank - 1; a >= 0 && ++index[a] == at->dim[a]; a--) index[a] = 0;
+    }
+}
+
+static inline void *kc_memory(const struct lp_buf *b) {
+    size_t bytes = (size_t)b->size * lp_elem_size(b->elem);
+    char *p = oct_alloc(kc.arena, bytes);
+    for (size_t i = 0; i < bytes; i++) p[i] = (char)mix(kc.seed++); /* what a kernel must not depend on */
+    return p;
+}
+
+static inline void kc_run_layout(struct oct_exec *ex, const struct oct_node *n, int how, const char *text) {
+    struct oct_kbuild b = {.cx = &kc.cx, .arena = kc.arena, .node = n, .nin = n->noperands, .inplace = -1, .strict_float = true};
+    b.in = OCT_NEW_N(kc.arena, struct oct_operand, n->noperands);
+    struct oct_tensor *y = oct_exec_value(ex, n);
+    b.out = (struct oct_operand){n, kc_layout(&y->type, how, 0)};
+    for (int i = 0; i < n->noperands; i++)
+        if (n->operand[i])
+            b.in[i] = (struct oct_operand){n->operand[i], kc_layout(&oct_exec_value(ex, n->operand[i])->type,
+                                                                    n->operand[i]->op == OCT_OP_const ? KC_PLAIN : how, 1)};
+    const struct oct_kernel_info *info = oct_kernel_find(&b);
+    if (!info) fail_msg("no kernel for: %s", text);
+    for (int i = 0; how == KC_INPLACE && (info->flags & OCT_K_INPLACE) && i < n->noperands && b.inplace < 0; i++)
+        if (n->operand[i]->op != OCT_OP_const && n->operand[i]->type.dtype == n->type.dtype &&
+            oct_layout_same(&b.in[i].at, &b.out.at))
+            b.inplace = i;
+    if (how == KC_INPLACE && b.inplace < 0) return;
+    uint32_t nkernels;
+    kc.used[info - oct_kernel_list(&nkernels)]++;
+    if (!oct_kernel_build(&b, info)) {
+        struct oct_text t;
+        oct_text_init(&t, kc.arena);
+        oct_diag_render(&kc.cx, &t);
+        fail_msg("%s: %s", text, t.s ? t.s : "refused");
+    }
+    assert_true(kc.nran < (int)(sizeof kc.ran / sizeof *kc.ran));
+    struct kc_ran *r = &kc.ran[kc.nran++];
+    *r = (struct kc_ran){.k = b.k};
+    for (const struct lp_stmt *s = b.k->body; s; s = s->next)
+        if (s->kind == LP_STMT_RANGE) r->hi = s->trip;
+    int result = -1;
+    for (int i = 0; i < b.k->nbufs; i++) {
+        const struct lp_buf *buf = &b.k->buf[i];
+        size_t size = lp_elem_size(buf->elem);
+        char *p = kc_memory(buf);
+        int operand = b.bind[i].kind == OCT_BIND_OPERAND ? b.bind[i].index : b.bind[i].kind == OCT_BIND_RESULT ? b.inplace : -1;
+        if (b.bind[i].kind == OCT_BIND_RESULT) result = i;
+        if (b.bind[i].kind == OCT_BIND_CONST) {
+            assert_int_equal(buf->size, b.constant[b.bind[i].index].n);
+            memcpy(p, b.constant[b.bind[i].index].data, (size_t)buf->size * size);
+        }
+        if (operand >= 0) kc_move(&b.in[operand].at, size, p, oct_exec_value(ex, n->operand[operand])->data, true);
+        r->before[i] = p;
+        r->after[i] = oct_alloc(kc.arena, (size_t)buf->size * size);
+        memcpy(r->after[i], p, (size_t)buf->size * size);
+    }
+
+    lp_eval(b.k, r->after, 0, r->hi);
+    assert_true(result >= 0);
+    size_t size = lp_elem_size(b.k->buf[result].elem);
+    int64_t elements = oct_tensor_elements(y);
+    char *got = oct_alloc(kc.arena, (size_t)elements * size);
+    kc_move(&b.out.at, size, r->after[result], got, false);
+    for (int64_t i = 0; i < elements; i++) {
+        const char *p = got + (size_t)i * size, *q = (const char *)y->data + (size_t)i * size;
+        bool nan = y->type.dtype == OCT_F32 && isnan(*(const float *)(const void *)p) && isnan(*(const float *)(const void *)q);
+        if (memcmp(p, q, size) && !nan) {
+            struct oct_text t;
+            oct_text_init(&t, kc.arena);
+            lp_print(&t, b.k);
+            int64_t g = 0, w = 0;
+            memcpy(&g, p, size), memcpy(&w, q, size);
+            fail_msg("%s\nkernel %s, layout %d, element %lld of %lld: 0x%llx instead of 0x%llx (%s)\n%s", text, info->name, how,
+                     (long long)i, (long long)elements, (unsigned long long)g, (unsigned long long)w, b.proof.s ? b.proof.s : "",
+                     t.len < 6000 ? t.s : "");
+        }
+    }
+    /* Nothing but the result's own elements may have changed in its buffer. */
+    char *own = oct_alloc(kc.arena, (size_t)b.out.at.size * size);
+    memcpy(own, r->before[result], (size_t)b.out.at.size * size);
+    kc_move(&b.out.at, size, own, got, true);
+    if (memcmp(own, r->after[result], (size_t)b.out.at.size * size))
+        fail_msg("%s: kernel %s, layout %d writes outside its result", text, info->name, how);
+}
+
+/* `text` is a model without its first line whose last node is the op; runs it on random and on extreme inputs. */
+static inline void kc_check(const char *fmt, ...) OCT_PRINTF(1, 2);
+static inline void kc_check(const char *fmt, ...) {
+    struct oct_text t;
+    oct_text_init(&t, kc.arena);
+    oct_text_add(&t, "octavo 1\n");
+    va_list ap;
+    va_start(ap, fmt);
+    oct_text_vaddf(&t, fmt, ap);
+    va_end(ap);
+    oct_text_add(&t, "\noutput y\n");
+    struct oct_module *m = oct_parse(&kc.cx, "case", t.s, t.len);
+    struct oct_exec *ex = m ? oct_exec_new(&kc.cx, m, 1) : NULL;
+    if (!ex) {
+        struct oct_text d;
+        oct_text_init(&d, kc.arena);
+        oct_diag_render(&kc.cx, &d);
+        fail_msg("%s", d.s ? d.s : t.s);
+    }
+    oct_exec_keep_all(ex, true);
+    for (int extreme = 0; extreme < 2; extreme++) {
+        OCT_FOR_NODES(m, n)
+        if (n->op == OCT_OP_input) kc_fill(oct_exec_value(ex, n), extreme);
+        oct_exec_run(ex, NULL, NULL);
+        for (int how = 0; how < KC_LAYOUTS; how++) kc_run_layout(ex, m->last, how, t.s);
+    }
+    oct_exec_free(ex);
+}
+
+/* Prints every kernel that ran, compiles them cleanly, runs them on the same memory. */
+static inline void kc_compare_c(void) {
+    struct oct_text body, file;
+    oct_text_init(&body, kc.arena);
+    oct_text_init(&file, kc.arena);
+    uint64_t helpers = 0;
+    for (int i = 0; i < kc.nran; i++) {
+        const struct lp_kernel *k = kc.ran[i].k;
+        lp_emit_c(&body, k, oct_sprintf(kc.arena, "k%d", i), &helpers);
+        oct_text_addf(&body, "void w%d(void **m);\nvoid w%d(void **m) { k%d(", i, i, i);
+        for (int j = 0; j < k->nbufs; j++) oct_text_addf(&body, "%sm[%d]", j ? ", " : "", j);
+        if (k->has_range) oct_text_addf(&body, ", 0, %lld", (long long)kc.ran[i].hi);
+        oct_text_add(&body, "); }\n");
+    }
+    oct_text_add(&file, "#include <stdint.h>\n");
+    lp_emit_c_float_prologue(&file);
+    lp_emit_c_helpers(&file, helpers);
+    oct_text_add(&file, body.s);
+    static const char *const by[] = {"gcc -O2", "clang-19 -O1"};
+    for (int c = 0; c < 2; c++) {
+        void *so = load_c(file.s, by[c]);
+        for (int i = 0; i < kc.nran; i++) {
+            char name[16];
+            snprintf(name, sizeof name, "w%d", i);
+            void (*run)(void **), *mem[OCT_K_MAX_BUFS];
+            *(void **)&run = dlsym(so, name);
+            const struct lp_kernel *k = kc.ran[i].k;
+            for (int j = 0; j < k->nbufs; j++) {
+                size_t bytes = (size_t)k->buf[j].size * lp_elem_size(k->buf[j].elem);
+                mem[j] = oct_alloc(kc.arena, bytes);
+                memcpy(mem[j], kc.ran[i].before[j], bytes);
+            }
+            run(mem);
+            for (int j = 0; j < k->nbufs; j++)
+                for (int64_t e = 0; e < k->buf[j].size; e++) {
+                    size_t size = lp_elem_size(k->buf[j].elem);
+                    const char *p = (char *)mem[j] + (size_t)e * size, *q = (char *)kc.ran[i].after[j] + (size_t)e * size;
+                    bool nan = k->buf[j].elem == LP_F32 && isnan(*(const float *)(const void *)p) &&
+                               isnan(*(const float *)(const void *)q);
+                    if (memcmp(p, q, size) && !nan)
+                        fail_msg("%s: buffer %s, element %lld, kernel %d of\n%s", by[c], k->buf[j].name, (long long)e, i,
+                                 kc.nran < 20 ? body.s : "");
+                }
+        }
+        dlclose(so);
+    }
+}
+
+#endif
