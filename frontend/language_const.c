@@ -25,7 +25,11 @@ const struct oct_st_tensor *oct_lang_tensor(struct oct_lang *l, const char *key,
     const size_t n = l->weights.n < SEARCH_MAX ? l->weights.n : SEARCH_MAX;
     const char **names = OCT_NEW_N(l->scratch, const char *, n);
     for (size_t i = 0; i < n; i++) names[i] = l->weights.tensor[i].name;
-    if (oct_lang_error(l, at, OCT_E1023, "the weights file has no tensor '%s'", key)) oct_lang_suggest(l, key, names, n, NULL);
+    if (oct_lang_error(l, at, OCT_E1023, "the weights file has no tensor '%s'", key)) {
+        if (l->text[at.start] == '#')
+            oct_help(l->cx, "keys are hashes of what they hold; use the store that was written with this text");
+        else oct_lang_suggest(l, key, names, n, NULL);
+    }
     return NULL;
 }
 

@@ -177,7 +177,7 @@ bool oct_op_parse(const char *word, enum oct_op *out);
 
 struct oct_node {
     enum oct_op op;
-    const char *name;            /* an identifier [A-Za-z_][A-Za-z0-9_.]*, not just "_", unique among values (or among constants) */
+    const char *name;            /* an identifier [A-Za-z_][A-Za-z0-9_.]*, not just "_", unique among values (or constants) */
     struct oct_type type;
     struct oct_node **operand;
     int noperands;               /* an absent optional operand in the middle is NULL */
@@ -259,7 +259,7 @@ struct oct_module *oct_module_new(struct oct_ctx *cx, const char *name);
 void oct_module_free(struct oct_module *m);
 #define OCT_FOR_NODES(m, n) for (struct oct_node *n = (m)->first; n; n = n->next)
 
-/* A fresh name: `base` made an identifier (other bytes become _, cut to 64, "_" alone becomes "v") if unused, else base.1, base.2, ... the smallest
+/* A fresh name: `base` made an identifier (other bytes become _, cut to 64, "_" alone becomes "v") if unused, else base.1, base.2, ...: the smallest
  * unused. Values and constants are separate name spaces. */
 const char *oct_fresh_value_name(struct oct_module *m, const char *base);
 const char *oct_fresh_const_name(struct oct_module *m, const char *base);
@@ -268,7 +268,8 @@ struct oct_node *oct_find_const(const struct oct_module *m, const char *name);
 
 /* Makes a node before m->cursor. The name must be unused (NULL: fresh from the op's name); operands are copied; attributes
  * may be NULL. `declared` is the annotated result type or NULL; for a quantized result that does not share its operand's
- * parameters it must be given, with q; its rank may be OCT_ANY_RANK. Runs shape and verify hooks; on misuse reports at `span` and returns NULL. */
+ * parameters it must be given, with q; its rank may be OCT_ANY_RANK. Runs shape and verify hooks; on misuse reports at `span` and
+ * returns NULL. */
 struct oct_node *oct_build(struct oct_module *m, enum oct_op op, const char *name, struct oct_node *const *operand, int noperands,
                            const struct oct_attrs *at, const struct oct_type *declared, struct oct_span span);
 /* A graph input, and a constant whose data is not copied (it must live as long as the module). */
