@@ -48,15 +48,12 @@ static bool queue_text(struct drv *d, const struct place *p, const char *suffix,
 }
 
 /* Without calibration data a model that nothing was quantized in stays in float, and is told so. */
-static bool decide_float(struct drv *d, struct oct_module *m) {
-    if (d->o.data.n || d->o.stats.n || drv_is_calibrated(m) || (m->option_set >> OCT_OPT_quantize & 1)) return true;
-    OCT_FOR_NODES(m, n) {
-        if (n->op == OCT_OP_observe || n->type.q) return true;
-    }
+static void decide_float(struct drv *d, struct oct_module *m) {
+    if (d->o.data.n || d->o.stats.n || drv_is_calibrated(m) || drv_holds_quantized(m) || (m->option_set >> OCT_OPT_quantize & 1))
+        return;
     m->option[OCT_OPT_quantize] = OCT_QUANTIZE_OFF;
     m->option_set |= (uint32_t)1 << OCT_OPT_quantize;
     oct_note(d->cx, (struct oct_span){0, 0, 0}, "no calibration data: compiled in float; --data CAL.npy quantizes");
-    return true;
 }
 
 static const struct oct_target *find_target(struct drv *d) {
@@ -121,7 +118,9 @@ bool verb_compile(struct drv *d) {
     if (d->o.weights >= 0) opt.weights = (enum oct_weights_mode)d->o.weights;
     if (d->o.io_layout >= 0) opt.io_layout = (enum oct_io_layout)d->o.io_layout;
     struct oct_module *m = opt.target ? drv_read_model(d, d->o.args.v[0]) : NULL;
-    if (!m || !find_place(d, m, &p) || !decide_float(d, m) || !drv_rewrite(d, m)) return false;
+    if (!m || !find_place(d, m, &p)) return false;
+    decide_float(d, m);
+    if (!drv_rewrite(d, m)) return false;
     opt.name = p.symbol;
 
     struct oct_compiled *c = OCT_NEW(d->a, struct oct_compiled); /* lives until the outputs are written */

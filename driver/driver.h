@@ -81,6 +81,8 @@ bool drv_fit(struct drv *d, const struct drv_arrays *x, const struct oct_module 
 bool drv_rewrite(struct drv *d, struct oct_module *m);
 /* Has the model passed calibrate, so that data would do nothing? */
 bool drv_is_calibrated(const struct oct_module *m);
+/* Is anything in it quantized or observed, so that it may need no data, or must have them? The passes decide. */
+bool drv_holds_quantized(const struct oct_module *m);
 
 /* ---- running (execute.c) -------------------------------------------------------------------------------------------------- */
 

@@ -1,5 +1,6 @@
 /* inspect.c - octavo inspect: what a model consists of: values with types, MACs, parameters, ranges. */
 #include <math.h>
+#include <string.h>
 
 #include "driver.h"
 
@@ -74,13 +75,20 @@ static void to_json(struct drv *d, const struct oct_module *m) {
 
 static void to_table(struct drv *d, const struct oct_module *m) {
     const struct facts sum = total(m);
+    int name = 5, type = 4; /* widths of the columns */
+    OCT_FOR_NODES(m, n) {
+        if (n->op == OCT_OP_const) continue;
+        const int a = (int)strlen(n->name), b = (int)strlen(oct_type_text(d->a, &n->type));
+        if (a > name) name = a;
+        if (b > type) type = b;
+    }
     oct_text_addf(&d->say, "%s%s%s%s%s\n\n", m->name, m->doc ? ": " : "", m->doc ? m->doc : "", m->after ? ", after " : "",
                   m->after ? m->after : "");
-    oct_text_addf(&d->say, "%-20s %-12s %-26s %12s %10s  %s\n", "value", "op", "type", "MACs", "parameters", "range");
+    oct_text_addf(&d->say, "%-*s %-12s %-*s %12s %10s  %s\n", name, "value", "op", type, "type", "MACs", "parameters", "range");
     OCT_FOR_NODES(m, n) {
         if (n->op == OCT_OP_const) continue;
         const struct facts f = facts_of(n);
-        oct_text_addf(&d->say, "%-20s %-12s %-26s %12lld %10lld", n->name, oct_op_info(n->op)->name,
+        oct_text_addf(&d->say, "%-*s %-12s %-*s %12lld %10lld", name, n->name, oct_op_info(n->op)->name, type,
                       oct_type_text(d->a, &n->type), (long long)f.macs, (long long)f.parameters);
         if (!isnan(f.lo)) oct_text_addf(&d->say, "  %.6g .. %.6g", f.lo, f.hi);
         oct_text_add(&d->say, "\n");

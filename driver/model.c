@@ -116,6 +116,13 @@ static int row_of(const char *label) {
 
 bool drv_is_calibrated(const struct oct_module *m) { return row_of(m->after) >= row_of("calibrate"); }
 
+bool drv_holds_quantized(const struct oct_module *m) {
+    OCT_FOR_NODES(m, n) {
+        if (n->op == OCT_OP_observe || n->type.q) return true;
+    }
+    return false;
+}
+
 struct rewriting {
     struct drv *d;
     struct oct_dumps *dumps;

@@ -5,7 +5,7 @@ bool verb_quantize(struct drv *d) {
     const char *out = drv_out(d);
     struct oct_module *m = out ? drv_read_model(d, d->o.args.v[0]) : NULL;
     if (!m) return false;
-    if (!d->o.data.n && !d->o.stats.n && !drv_is_calibrated(m))
+    if (!d->o.data.n && !d->o.stats.n && !drv_is_calibrated(m) && !drv_holds_quantized(m))
         return drv_misuse(d, "calibration data are needed: --data CAL.npy, or --stats S.stats of an earlier run");
     return drv_rewrite(d, m) && oct_write_model(d->out, m, out);
 }
