@@ -311,7 +311,10 @@ static bool input_dims(struct oct_onnx *im, const char *name, const OctOnnx__Sha
     for (int i = 0; i < t->rank; i++) {
         const OctOnnx__Dim *d = s->dim[i];
         if (d->has_dim_value) {
-            if (d->dim_value <= 0 || d->dim_value > OCT_MAX_ELEMENTS)
+            if (d->dim_value == 0)
+                return input_error(im, OCT_E3009, name, oct_sprintf(im->a, "dimension %d is 0", i),
+                                   "octavo has no empty tensors");
+            if (d->dim_value < 0 || d->dim_value > OCT_MAX_ELEMENTS)
                 return input_error(im, OCT_E3007, name, oct_sprintf(im->a, "dimension %d is %lld", i, (long long)d->dim_value),
                                    NULL);
             t->dim[i] = d->dim_value;

@@ -143,16 +143,6 @@ static bool small_ints(struct oct_onnx *im, const char *name, int n, int64_t lo,
     return true;
 }
 
-/* SAME: as many results as the input has steps, ceil(in / stride); an odd element of padding goes to the end (upper) or the
- * beginning (lower). */
-static void same_pads(struct oct_onnx_window *w, int axis, int64_t in, bool lower) {
-    int64_t stride = w->stride[axis], reach = (w->kernel[axis] - 1) * w->dilation[axis] + 1;
-    int64_t total = ((in + stride - 1) / stride - 1) * stride + reach - in;
-    if (total < 0) total = 0;
-    w->pad[axis] = lower ? total - total / 2 : total / 2;
-    w->pad[axis + 2] = total - w->pad[axis];
-}
-
 bool oct_onnx_window(struct oct_onnx *im, const struct oct_type *x, int spatial, struct oct_onnx_window *w) {
     int64_t stride[2], dilation[2], pad[4];
     if (!small_ints(im, "strides", spatial, 1, 1, stride) || !small_ints(im, "dilations", spatial, 1, 1, dilation)) return false;
@@ -170,7 +160,9 @@ bool oct_onnx_window(struct oct_onnx *im, const struct oct_type *x, int spatial,
         w->dilation[first + i] = dilation[i];
         w->pad[first + i] = pad[i];
         w->pad[first + i + 2] = pad[spatial + i];
-        if (same) same_pads(w, first + i, x->dim[2 + i], !strcmp(automatic, "SAME_LOWER"));
+        if (same)
+            oct_same_pad(x->dim[2 + i], w->kernel[first + i], stride[i], dilation[i], !strcmp(automatic, "SAME_UPPER"),
+                         &w->pad[first + i], &w->pad[first + i + 2]);
     }
     return !im->failed;
 }

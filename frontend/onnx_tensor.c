@@ -227,7 +227,11 @@ static bool convert(const struct reader *r, struct oct_onnx_const *c) {
         switch (c->type) {
         case ONNX_FLOAT16: f[i] = from_half(((const uint16_t *)c->data)[i]); break;
         case ONNX_BFLOAT16: f[i] = from_bfloat(((const uint16_t *)c->data)[i]); break;
-        case ONNX_DOUBLE: f[i] = (float)((const double *)c->data)[i]; break;
+        case ONNX_DOUBLE:
+            f[i] = (float)((const double *)c->data)[i];
+            if (isinf(f[i]) && !isinf(((const double *)c->data)[i]))
+                return invalid(r, OCT_E3007, "an element exceeds the range of f32");
+            break;
         case ONNX_UINT32: v[i] = ((const uint32_t *)c->data)[i]; break;
         default:
             if (((const uint64_t *)c->data)[i] > INT64_MAX) return invalid(r, OCT_E3007, "an element exceeds 2^63");

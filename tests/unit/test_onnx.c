@@ -421,6 +421,17 @@ static void other_floats_become_f32(void **state) {
     }
 }
 
+static void doubles_have_to_fit(void **state) {
+    (void)state;
+    small_model();
+    static const double big = 1e300, inf = INFINITY;
+    init("w", 11, DIMS(1), &big, 8);
+    refuse(65, "exceeds the range of f32");
+    small_model();
+    init("w", 11, DIMS(1), &inf, 8);
+    accept("relu");
+}
+
 /* ---- graphs
  * --------------------------------------------------------------------------------------------------------------------- */
 
@@ -445,7 +456,9 @@ static void graphs_that_do_not_hold_together_are_refused(void **state) {
     small_model(), output("y");
     refuse(65, "named twice");
     input("x", DIMS(1, 0)), node("Relu", "x", "y", NULL), output("y");
-    refuse(65, "dimension 1 is 0");
+    refuse(69, "dimension 1 is 0");
+    input("x", DIMS(1, -1)), node("Relu", "x", "y", NULL), output("y");
+    refuse(65, "dimension 1 is -1");
     input("x", DIMS(INT64_C(1) << 40)), node("Relu", "x", "y", NULL), output("y");
     refuse(65, "dimension 0 is");
     input("x", DIMS(1 << 20, 1 << 20)), node("Relu", "x", "y", NULL), output("y");
@@ -724,6 +737,7 @@ int main(void) {
         cmocka_unit_test(tensors_that_lie_are_refused),
         cmocka_unit_test(weights_have_to_be_finite),
         cmocka_unit_test(other_floats_become_f32),
+        cmocka_unit_test(doubles_have_to_fit),
         cmocka_unit_test(graphs_that_do_not_hold_together_are_refused),
         cmocka_unit_test(other_versions_are_named),
         cmocka_unit_test(everything_unsupported_is_listed),
