@@ -42,6 +42,15 @@ def limits():
     signal.alarm(20)
 
 
+# Runs a command and says its peak in KB. A process of its own, because a child's peak starts at what its parent occupied.
+MEASURE = """import os, sys
+pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+print("peak", usage.ru_maxrss, file=sys.stderr, flush=True)
+code = os.waitstatus_to_exitcode(status)
+os.kill(os.getpid(), -code) if code < 0 else os._exit(code)"""
+
+
 def attempt(what, model, code, words=(), errors=1):
     """One import; `errors` reports are expected."""
     global cases
@@ -52,11 +61,12 @@ def attempt(what, model, code, words=(), errors=1):
         f.write(data)
     start = time.time()
     with open(os.path.join(home, "stdout"), "w+b") as o, open(os.path.join(home, "stderr"), "w+b") as e:
-        r = subprocess.Popen([octavo, "import", path, "-o", text], stdin=subprocess.DEVNULL, stdout=o, stderr=e, preexec_fn=limits)
-        _, status, usage = os.wait4(r.pid, 0)
+        r = subprocess.run([sys.executable, "-I", "-S", "-c", MEASURE, octavo, "import", path, "-o", text], stdin=subprocess.DEVNULL,
+                           stdout=o, stderr=e, preexec_fn=limits)
         o.seek(0), e.seek(0)
         stdout, stderr = o.read(), e.read()
-    r.returncode, peak = os.waitstatus_to_exitcode(status), usage.ru_maxrss * 1024
+    stderr, _, peak = stderr.rpartition(b"peak ")
+    peak = int(peak) * 1024
     said, seconds = stderr.decode("utf-8", "replace"), time.time() - start
     left = [n for n in os.listdir(out) if n not in ("model", "secret.bin")]
     problems = []
