@@ -143,7 +143,7 @@ static void print_constants(struct printer *p, struct oct_text *t) {
     }
     for (int i = 0; i < p->nconstants; i++) {
         const struct oct_packed *d = p->constant[i].data;
-        oct_text_addf(t, "static const %s w%d[%" PRId64 "] = { /* ", c_type(d->elem), i, d->n);
+        oct_text_addf(t, "static const %s data_%d[%" PRId64 "] = { /* ", c_type(d->elem), i, d->n);
         comment_text(t, d->name);
         oct_text_add(t, " */");
         size_t line = t->len;
@@ -239,7 +239,7 @@ static void print_call(struct printer *p, struct oct_text *t, const struct oct_s
         case OCT_BIND_CONST: {
             int c = find_constant(p, &s->b.constant[bind->index]);
             if (p->in_file) oct_text_addf(t, "(const void *)(%s_weights + %" PRId64 ")", p->opt->name, p->constant[c].offset);
-            else oct_text_addf(t, "w%d", c);
+            else oct_text_addf(t, "data_%d", c);
             break;
         }
         }
