@@ -347,7 +347,7 @@ static void print_source(struct printer *p) {
                   "/* %s.c - made by octavo; see %s.h. C99, no library but memcpy and memset that the compiler may call. "
                   "*/\n#include \"%s.h\"\n\n",
                   p->opt->name, p->opt->name, p->opt->name);
-    if (p->floats) lp_emit_c_float_prologue(c);
+    lp_emit_c_prologue(c, p->floats);
     lp_emit_c_helpers(c, p->helpers);
     oct_text_add(c, "\n");
     print_constants(p, c);

@@ -577,7 +577,12 @@ void lp_emit_c_helpers(struct oct_text *out, uint64_t wanted) {
     }
 }
 
-void lp_emit_c_float_prologue(struct oct_text *out) {
+void lp_emit_c_prologue(struct oct_text *out, bool floats) {
+    oct_text_add(out, "/* Loops stay loops: gcc would make calls of some, to memmove too. */\n"
+                      "#if defined __GNUC__ && !defined __clang__\n"
+                      "#pragma GCC optimize(\"no-tree-loop-distribute-patterns\")\n"
+                      "#endif\n");
+    if (!floats) return;
     oct_text_add(out, "#ifdef __FAST_MATH__\n"
                       "#error \"octavo: results are defined by IEEE arithmetic; compile without -ffast-math\"\n"
                       "#endif\n"

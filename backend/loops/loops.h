@@ -162,7 +162,8 @@ void lp_eval_count(const struct lp_kernel *k, void *const *mem, int64_t lo, int6
  * printed once per file by lp_emit_c_helpers. */
 void lp_emit_c(struct oct_text *out, const struct lp_kernel *k, const char *name, uint64_t *helpers);
 void lp_emit_c_helpers(struct oct_text *out, uint64_t helpers);
-/* Goes before the first function of a file with float: refuses fast math, turns contraction off. */
-void lp_emit_c_float_prologue(struct oct_text *out);
+/* Goes before the first function of a file: keeps loops from becoming calls; with floats also refuses fast math and turns
+ * contraction off. */
+void lp_emit_c_prologue(struct oct_text *out, bool floats);
 
 #endif

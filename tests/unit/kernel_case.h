@@ -211,7 +211,7 @@ static inline void kc_compare_c(void) {
         oct_text_add(&body, "); }\n");
     }
     oct_text_add(&file, "#include <stdint.h>\n");
-    lp_emit_c_float_prologue(&file);
+    lp_emit_c_prologue(&file, true);
     lp_emit_c_helpers(&file, helpers);
     oct_text_add(&file, body.s);
     static const char *const by[] = {"gcc -O2", "clang-19 -O1"};

@@ -317,7 +317,7 @@ static void printed_c_agrees_with_formulas(void **state) {
                       cs->c[i].nargs > 1 ? ", m[2]" : "", cs->c[i].nargs > 2 ? ", m[3]" : "");
     }
     oct_text_add(&file, "#include <stdint.h>\n");
-    lp_emit_c_float_prologue(&file);
+    lp_emit_c_prologue(&file, true);
     lp_emit_c_helpers(&file, helpers);
     oct_text_add(&file, body.s);
     void *got = oct_alloc(arena, COUNT * 8);
@@ -374,7 +374,7 @@ static void float_helpers_agree_on_a_dense_sweep(void **state) {
     uint64_t helpers = 0;
     lp_emit_c(&t, k, "k", &helpers);
     oct_text_add(&file, "#include <stdint.h>\n");
-    lp_emit_c_float_prologue(&file);
+    lp_emit_c_prologue(&file, true);
     lp_emit_c_helpers(&file, helpers);
     oct_text_addf(&file, "%svoid w(void **m);\nvoid w(void **m) { k(m[0], m[1]); }\n", t.s);
     for (int j = 0; j < COMPILERS; j++) {
