@@ -28,9 +28,12 @@ struct oct_compile_options {
     enum oct_io_layout io_layout;
     bool no_float, strict_float;
     bool no_requant_proof;          /* tests: always the profile's own sequence */
+    bool no_source;                 /* the program is printed by another back end than C */
 };
 /* What compile produced; texts live in the arena. */
+struct oct_program; /* program.h */
 struct oct_compiled {
+    const struct oct_program *program; /* lives in the arena */
     struct oct_text c, h, json;     /* json: NAME.json, keys as in DESIGN.md */
     struct oct_text weights;        /* bytes of NAME.weights.bin for incbin; len 0 when inline */
     struct oct_text weights_s;      /* NAME.weights.S */

@@ -1,0 +1,77 @@
+/* program.h - a compiled module before any language: functions (loops), constants, and entries that call them in order. The C
+ * printer (source.c) and the LLVM back end (emit_llvm.c) both print this; neither walks the plan. */
+#ifndef OCT_PROGRAM_H
+#define OCT_PROGRAM_H
+
+#include "plan/plan.h"
+
+/* Equal kernels are one function. */
+struct oct_function {
+    const char *name;
+    const struct lp_kernel *k;
+    const char *text; /* of the loops */
+    const char *doc;  /* what it computes, without characters that could end a comment; NULL: nothing to say */
+};
+/* Equal constants are one. */
+struct oct_constant {
+    const struct oct_packed *data;
+    int64_t offset; /* in a file that holds them all, each aligned to 16 */
+};
+enum oct_arg_kind { OCT_ARG_PARAM, OCT_ARG_ARENA, OCT_ARG_CONST };
+struct oct_arg {
+    enum oct_arg_kind kind;
+    int64_t at; /* number of the parameter; bytes into the arena; number of the constant */
+};
+struct oct_call {
+    const char *layer; /* the value it makes */
+    int function;
+    const struct oct_arg *arg; /* one for each buffer of the kernel, then the range of its trip where it has one */
+};
+struct oct_param {
+    const char *name;
+    enum lp_elem elem;
+    bool out;
+};
+/* An external function. `run` returns 0 and takes the arena behind its parameters; the others return nothing. */
+struct oct_entry {
+    const char *name;
+    bool run;
+    const struct oct_param *param;
+    int nparams;
+    struct oct_call *call;
+    int ncalls;
+};
+struct oct_program {
+    const char *name; /* prefix of the entries */
+    struct oct_function *function;
+    int nfunctions;
+    struct oct_constant *constant;
+    int nconstants;
+    int64_t weight_bytes; /* with the padding between constants */
+    struct oct_entry *entry;
+    int nentries;
+    int64_t arena_bytes;
+};
+static inline int64_t oct_packed_bytes(const struct oct_packed *d) { return d->n * (int64_t)lp_elem_size(d->elem); }
+
+/* What compile works on: shared by program.c, source.c and header.c. */
+struct oct_unit {
+    struct oct_ctx *cx;
+    struct oct_arena *a;
+    const struct oct_compile_options *opt;
+    struct oct_module *m; /* N bound */
+    struct oct_plan plan;
+    struct oct_program *program;
+};
+/* program.c: from the plan. */
+void oct_program_make(struct oct_unit *u);
+/* source.c: NAME.c and, where weights go to a file, NAME.weights.bin and NAME.weights.S. */
+void oct_print_source(const struct oct_unit *u, struct oct_compiled *out);
+void oct_print_signature(struct oct_text *t, const struct oct_entry *e); /* in C, without ; or { */
+/* header.c: NAME.h, NAME.json, and the lines of --explain. */
+void oct_print_header(const struct oct_unit *u, struct oct_text *h);
+void oct_print_report(const struct oct_unit *u, struct oct_text *json, struct oct_text *explain);
+/* Text that cannot leave a comment: printable ASCII without * / \ and ?, at most 120 bytes. */
+void oct_comment_text(struct oct_text *t, const char *s);
+
+#endif
