@@ -31,6 +31,8 @@ bool oct_kernel_build(struct oct_kbuild *b, const struct oct_kernel_info *info) 
     b->nconstants = 0;
     b->scratch_bytes = 0;
     b->recipe = "plain";
+    b->acc_bound = -1;
+    b->overflow_proofs.accepted = b->overflow_proofs.refused = 0;
     b->proofs_accepted = b->proofs_refused = 0;
     oct_text_init(&b->proof, b->arena);
     for (int i = 0; i < OCT_K_MAX_BUFS; i++) b->opened_in[i] = -1;

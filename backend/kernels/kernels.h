@@ -77,6 +77,10 @@ struct oct_kbuild {
     int64_t scratch_bytes;
     const char *recipe;    /* how, in a word or two: "direct 4x2", "table" */
     struct oct_text proof; /* one line: bound of the accumulator, which requantization and why it is right */
+    int64_t acc_bound;     /* |accumulator| never exceeds it; -1: the kernel has none */
+    struct {
+        uint32_t accepted, refused; /* no sum leaves 32 bits; one may, so it is 64 bits wide */
+    } overflow_proofs;
     uint32_t proofs_accepted,
         proofs_refused; /* requantizers (blocks of channels) that a cheaper sequence was proved equal to, or not */
     /* which buffer was opened for what; -1: not yet */

@@ -10,7 +10,7 @@
 /* One layer, whatever its op: weights as codes less their zero point, row-major [outputs][terms]. */
 struct layer {
     struct oct_kbuild *b;
-    int64_t outputs, terms;
+    int64_t outputs, terms, groups;
     const int16_t *w;
     bool w8;                 /* they fit i8 */
     int64_t *lo, *hi, *bias; /* reachable accumulators; folded bias */
@@ -55,10 +55,10 @@ static bool plan(struct layer *l, struct oct_kbuild *b) {
     int32_t xlo, xhi, qmin, qmax;
     oct_k_code_range(x, &xlo, &xhi);
     const int64_t dlo = (xlo < zx ? xlo : zx) - zx, dhi = (xhi > zx ? xhi : zx) - zx; /* padding is zx itself */
-    const int64_t most = -(int64_t)oct_dtype_min(x->type.dtype) > oct_dtype_max(x->type.dtype)
-                             ? -(int64_t)oct_dtype_min(x->type.dtype)
-                             : oct_dtype_max(x->type.dtype);
-    *l = (struct layer){.b = b, .outputs = outputs, .terms = terms, .w8 = true, .proved = true};
+    /* A sum with terms left out is the sum whose other codes are 0: so partial sums, which start from the folded bias, lie within
+     * what codes can give once 0 is one of them. */
+    const int64_t clo = dlo + zx, chi = dhi + zx, plo = clo < 0 ? clo : 0, phi = chi > 0 ? chi : 0;
+    *l = (struct layer){.b = b, .outputs = outputs, .terms = terms, .groups = 1, .w8 = true, .proved = true};
     int16_t *codes = OCT_NEW_N(b->arena, int16_t, outputs * terms);
     double *m = OCT_NEW_N(b->arena, double, outputs);
     l->w = codes;
@@ -69,30 +69,36 @@ static bool plan(struct layer *l, struct oct_kbuild *b) {
     for (int64_t o = 0; o < outputs; o++) {
         int64_t first =
             bias ? (bias->type.dtype == OCT_I64 ? ((const int64_t *)bias->data)[o] : ((const int32_t *)bias->data)[o]) : 0;
-        int64_t sum = 0, size = 0, lo = first, hi = first, zw = oct_zero(w->type.q, (uint32_t)o);
+        int64_t sum = 0, least = 0, most = 0, lo = first, hi = first, zw = oct_zero(w->type.q, (uint32_t)o);
         for (int64_t i = 0; i < terms; i++) {
             int64_t v = weight(w, o * terms + i) - zw;
             codes[o * terms + i] = (int16_t)v;
             if (v < INT8_MIN || v > INT8_MAX) l->w8 = false;
             sum += v;
-            size += v < 0 ? -v : v;
+            least += v < 0 ? v * phi : v * plo;
+            most += v < 0 ? v * plo : v * phi;
             lo += v < 0 ? v * dhi : v * dlo;
             hi += v < 0 ? v * dlo : v * dhi;
         }
         l->bias[o] = first - zx * sum;
         l->lo[o] = lo;
         l->hi[o] = hi;
-        int64_t partial = (l->bias[o] < 0 ? -l->bias[o] : l->bias[o]) + size * most;
-        if (partial > INT32_MAX) l->proved = false;
+        if (l->bias[o] + least < INT32_MIN || l->bias[o] + most > INT32_MAX) l->proved = false;
         if (lo < INT32_MIN || hi > INT32_MAX) l->wide = true;
         if (-lo > bound) bound = -lo;
         if (hi > bound) bound = hi;
         m[o] = oct_rq_real(y->at.profile, oct_scale(x->type.q, 0), oct_scale(w->type.q, (uint32_t)o), oct_scale(y->type.q, 0));
     }
-    oct_text_addf(&b->proof, "|acc| <= %" PRId64 " %s 2^31, %s. ", bound, l->wide ? ">=" : "<",
+    oct_text_addf(&b->proof, "|acc| <= %" PRId64 "%s, %s. ", bound,
+                  l->wide              ? " >= 2^31"
+                  : bound <= INT32_MAX ? " < 2^31"
+                                       : ", on the negative side alone",
                   l->wide     ? "so sums are 64 bits wide"
                   : l->proved ? "proved, partial sums too"
                               : "proved; partial sums may wrap and come back");
+    b->acc_bound = bound;
+    if (l->wide) b->overflow_proofs.refused++;
+    else b->overflow_proofs.accepted++;
     oct_k_clamp_range(y, &qmin, &qmax);
     return oct_rq_plan(b, y->at.profile, (uint32_t)outputs, m, l->lo, l->hi, oct_zero(y->type.q, 0), qmin, qmax, &l->rq);
 }
@@ -112,27 +118,29 @@ static void open_buffers(struct layer *l) {
     l->bias_buf = l->wide ? oct_k_const(b, "bias", LP_I64, n, l->bias) : l->params;
 }
 
-/* Weights of outputs [first, first + blocks * tile): blocks, then terms in the order of `dims`, then the tile's channels. */
+/* Weights of outputs [first, first + blocks * tile) of each group: groups, blocks, terms in the order of `dims`, then the tile's
+ * channels. */
 static int32_t pack_weights(struct layer *l, const char *name, int64_t first, int64_t blocks, int64_t tile) {
     const enum lp_elem elem = l->w8 ? LP_I8 : LP_I16;
     struct oct_kbuild *b = l->b;
     const struct oct_type *w = &b->in[1].node->type;
     struct oct_pack p = {.rank = w->rank};
     for (int a = 0; a < w->rank; a++) p.dim[a] = w->dim[a];
-    p.dim[0] = blocks * tile;
+    p.dim[0] -= first;
+    if (l->groups > 1) p.d[p.ndims++] = (struct oct_pack_dim){l->groups, 0, l->outputs / l->groups};
     p.d[p.ndims++] = (struct oct_pack_dim){blocks, 0, tile};
     for (int a = 2; a < w->rank; a++) p.d[p.ndims++] = (struct oct_pack_dim){w->dim[a], a, 1}; /* kh, kw */
     p.d[p.ndims++] = (struct oct_pack_dim){w->dim[1], 1, 1};
     p.d[p.ndims++] = (struct oct_pack_dim){tile, 0, 1};
     const int16_t *from = l->w + first * l->terms;
-    const int64_t n = blocks * tile * l->terms;
+    const int64_t given = (l->outputs - first) * l->terms;
     const void *source = from;
     if (elem == LP_I8) {
-        int8_t *narrow = OCT_NEW_N(b->arena, int8_t, n);
-        for (int64_t i = 0; i < n; i++) narrow[i] = (int8_t)from[i];
+        int8_t *narrow = OCT_NEW_N(b->arena, int8_t, given);
+        for (int64_t i = 0; i < given; i++) narrow[i] = (int8_t)from[i];
         source = narrow;
     }
-    return oct_k_const(b, name, elem, n, oct_pack_data(b->arena, &p, elem, source));
+    return oct_k_const(b, name, elem, oct_pack_elements(&p), oct_pack_data(b->arena, &p, elem, source));
 }
 
 static struct lp_val accumulate(struct layer *l, struct lp_val acc, struct lp_val x, struct lp_val w) {
@@ -204,37 +212,50 @@ static void build_tile(struct layer *l, const struct sum *s, int tile, int pixel
         }
 }
 
-/* All outputs of one group [first, first + count) at one tile of pixels: whole blocks in a loop, then the rest. */
+/* Outputs of one group at one tile of pixels: whole blocks in a loop, then the rest. Weights are packed for all groups. */
 struct weights {
     int32_t main, rest;
     int64_t blocks, tile, over;
 };
-static struct weights weights_of(struct layer *l, int64_t first, int64_t count, int64_t want) {
+static struct weights weights_of(struct layer *l, int64_t want) {
+    const int64_t count = l->outputs / l->groups;
     struct weights w = {.tile = want < count ? want : count};
     w.blocks = count / w.tile;
     w.over = count % w.tile;
-    if (w.blocks) w.main = pack_weights(l, "w", first, w.blocks, w.tile);
-    if (w.over) w.rest = pack_weights(l, "w_rest", first + w.blocks * w.tile, 1, w.over);
+    w.main = pack_weights(l, "w", 0, w.blocks, w.tile);
+    if (w.over) w.rest = pack_weights(l, "w_rest", w.blocks * w.tile, 1, w.over);
     return w;
 }
-static void build_outputs(struct layer *l, const struct sum *s, const struct weights *w, int64_t first, int pixels,
-                          struct place x, struct place y) {
+static void build_blocks(struct layer *l, const struct sum *s, const struct weights *w, int pixels, struct place x,
+                         struct place y) {
     struct lp_kernel *k = l->b->k;
-    y.at = lp_offset(y.at, first * y.channel);
-    struct lp_addr channel = lp_at(first), from = lp_at(0);
-    struct place out = y;
-    bool loop = w->blocks > 1;
-    if (loop) {
-        int32_t block = lp_loop(k, "block", w->blocks);
-        channel = lp_plus(channel, block, w->tile);
-        from = lp_plus(from, block, w->tile * l->terms);
-        out.at = lp_plus(y.at, block, w->tile * y.channel);
+    const int64_t count = w->blocks * w->tile, per_group = count + w->over;
+    struct lp_addr channel = lp_at(0), main = lp_at(0), rest = lp_at(0);
+    int loops = 0;
+    if (l->groups > 1) {
+        int32_t g = lp_loop(k, "group", l->groups);
+        channel = lp_plus(channel, g, per_group);
+        main = lp_plus(main, g, count * l->terms);
+        rest = lp_plus(rest, g, w->over * l->terms);
+        x.at = lp_plus(x.at, g, l->b->in[1].node->type.dim[1] * x.channel);
+        y.at = lp_plus(y.at, g, per_group * y.channel);
+        loops++;
     }
-    build_tile(l, s, (int)w->tile, pixels, x, out, w->main, from, channel);
-    if (loop) lp_end(k);
-    if (!w->over) return;
-    out.at = lp_offset(y.at, w->blocks * w->tile * y.channel);
-    build_tile(l, s, (int)w->over, pixels, x, out, w->rest, lp_at(0), lp_at(first + w->blocks * w->tile));
+    struct lp_addr first = channel;
+    struct place out = y;
+    if (w->blocks > 1) {
+        int32_t block = lp_loop(k, "block", w->blocks);
+        first = lp_plus(first, block, w->tile);
+        main = lp_plus(main, block, w->tile * l->terms);
+        out.at = lp_plus(out.at, block, w->tile * y.channel);
+    }
+    build_tile(l, s, (int)w->tile, pixels, x, out, w->main, main, first);
+    if (w->blocks > 1) lp_end(k);
+    if (w->over) {
+        out.at = lp_offset(y.at, count * y.channel);
+        build_tile(l, s, (int)w->over, pixels, x, out, w->rest, rest, lp_offset(channel, count));
+    }
+    oct_k_close(l->b, loops);
 }
 
 /* One input channel to one output channel: taps unrolled, channels innermost. */
@@ -294,12 +315,9 @@ bool oct_build_conv2d(struct oct_kbuild *b) {
     b->recipe = depthwise    ? "direct depthwise"
                 : groups > 1 ? "direct grouped"
                              : oct_sprintf(b->arena, "direct %d channels x %d pixels", (int)tile, (int)px);
-    struct weights *packed = OCT_NEW_N(b->arena, struct weights, groups);
-    if (groups * 2 > OCT_K_MAX_BUFS - 8 && !depthwise) {
-        oct_error(b->cx, b->node->span, OCT_E6001, "conv2d '%s': %" PRId64 " groups of several channels", b->node->name, groups);
-        return false;
-    }
-    for (int64_t g = 0; g < groups && !depthwise; g++) packed[g] = weights_of(&l, g * per_group, per_group, tile);
+    l.groups = groups;
+    struct weights packed = {0};
+    if (!depthwise) packed = weights_of(&l, tile);
 
     int32_t row = lp_range(k, "row", out->dim[2]);
     struct lp_addr x = lp_at(in->offset - at->pad[0] * in->stride[2] - at->pad[1] * in->stride[3]), y = lp_at(out->offset);
@@ -323,10 +341,9 @@ bool oct_build_conv2d(struct oct_kbuild *b) {
             yc = lp_plus(yc, col, px * yp);
         }
         if (depthwise) build_depthwise(&l, xc, yc, in, out);
-        for (int64_t g = 0; g < groups && !depthwise; g++)
-            build_outputs(&l, &s, &packed[g], g * per_group, (int)pixels,
-                          (struct place){lp_offset(xc, g * w->dim[1] * in->stride[1]), xp, 0},
-                          (struct place){yc, yp, out->stride[1]});
+        else
+            build_blocks(&l, &s, &packed, (int)pixels, (struct place){xc, xp, in->stride[1]},
+                         (struct place){yc, yp, out->stride[1]});
         if (trips > 1) lp_end(k);
     }
     if (batch) lp_end(k);
@@ -340,7 +357,7 @@ bool oct_build_dense(struct oct_kbuild *b) {
     open_buffers(&l);
     int64_t tile = b->target->tile_oc * 2 < MAX_TILE ? b->target->tile_oc * 2 : MAX_TILE;
     b->recipe = oct_sprintf(b->arena, "%d outputs at once", (int)tile);
-    struct weights w = weights_of(&l, 0, l.outputs, tile);
+    struct weights w = weights_of(&l, tile);
     struct oct_layout in = b->in[0].at, out = b->out.at;
     const int last = in.rank - 1;
     struct sum s = {0};
@@ -349,7 +366,7 @@ bool oct_build_dense(struct oct_kbuild *b) {
     in.dim[last] = out.dim[last] = 1;
     struct lp_addr at[2];
     int loops = oct_k_nest(b, 2, (const struct oct_layout *[]){&out, &in}, 0, at);
-    build_outputs(&l, &s, &w, 0, 1, (struct place){at[1], 0, 0}, (struct place){at[0], 0, channel});
+    build_blocks(&l, &s, &w, 1, (struct place){at[1], 0, 0}, (struct place){at[0], 0, channel});
     oct_k_close(b, loops);
     return true;
 }

@@ -22,6 +22,9 @@ struct kc {
     struct oct_ctx cx;
     struct oct_arena *arena;
     uint64_t seed;
+    const struct oct_target *target; /* of the kernels to come */
+    struct oct_kbuild last;          /* the kernel that ran last */
+    int runs, sample;                /* of the kernels run, each sample-th is also compared as C (0: all) */
     struct kc_ran ran[4000];
     int nran;
     int used[400]; /* by kernel of the registry */
@@ -33,6 +36,7 @@ static inline int kc_setup(void **state) {
     oct_ctx_init(&kc.cx);
     kc.cx.threads = 1;
     kc.arena = oct_arena_new(&kc.cx);
+    kc.target = oct_target_find("host");
     kc.nran = 0;
     return 0;
 }
@@ -61,18 +65,36 @@ static inline void kc_fill(const struct oct_tensor *t, bool extreme) {
     }
 }
 
-static inline struct oct_layout kc_layout(const struct oct_type *t, int how, int which) {
+/* Is operand 0 an image whose kernel reads its padding from the border around it? */
+static inline bool kc_bordered(const struct oct_node *n) { return n->op == OCT_OP_conv2d && n->type.dtype != OCT_F32; }
+
+/* pad: the border that the kernel asks for, or NULL. More may lie around it. */
+static inline struct oct_layout kc_layout(const struct oct_type *t, int how, int which, const int64_t *pad) {
     struct oct_layout at;
-    const int64_t border[4] = {1 + which, 2, which, 1}, none[4] = {0};
-    if (t->rank == 4) oct_layout_nhwc(&at, t->dim, how == KC_BORDERS ? border : none);
+    int64_t border[4] = {0};
+    for (int i = 0; i < 4 && pad; i++) border[i] = pad[i];
+    for (int i = 0; i < 4 && how == KC_BORDERS; i++) border[i] += (const int64_t[]){1 + which, 2, which, 1}[i];
+    if (t->rank == 4) oct_layout_nhwc(&at, t->dim, border);
     else oct_layout_plain(&at, t->rank, t->dim);
     if (how == KC_VIEWS && oct_layout_elements(&at) > 0) { /* a part of something larger */
         for (int a = 0; a < at.rank; a++) at.stride[a] = at.stride[a] * 2 + (at.stride[a] > 1 ? at.stride[a] : 0);
-        at.offset = 5 + which;
-        at.size = at.offset + 1;
+        at.offset = 5 + which + (t->rank == 4 ? border[0] * at.stride[2] + border[1] * at.stride[3] : 0);
+        at.size = at.offset + 1 + (t->rank == 4 ? border[2] * at.stride[2] + border[3] * at.stride[3] : 0);
         for (int a = 0; a < at.rank; a++) at.size += (at.dim[a] - 1) * at.stride[a];
     }
     return at;
+}
+
+/* The zero point in all places that padding takes elements from; whatever lies farther out stays as it is. */
+static inline void kc_fill_border(const struct oct_layout *at, const int64_t *pad, size_t size, char *memory, int64_t zero) {
+    for (int64_t n = 0; n < at->dim[0]; n++)
+        for (int64_t y = -pad[0]; y < at->dim[2] + pad[2]; y++)
+            for (int64_t x = -pad[1]; x < at->dim[3] + pad[3]; x++)
+                for (int64_t c = 0; c < at->dim[1]; c++) {
+                    int64_t place = at->offset + n * at->stride[0] + c * at->stride[1] + y * at->stride[2] + x * at->stride[3];
+                    assert_true(place >= 0 && place < at->size);
+                    memcpy(memory + (size_t)place * size, &zero, size); /* little-endian */
+                }
 }
 
 static inline void kc_move(const struct oct_layout *at, size_t size, char *memory, char *logical, bool to_memory) {
@@ -95,13 +117,17 @@ static inline void *kc_memory(const struct lp_buf *b) {
 
 static inline void kc_run_layout(struct oct_exec *ex, const struct oct_node *n, int how, const char *text) {
     struct oct_kbuild b = {.cx = &kc.cx, .arena = kc.arena, .node = n, .nin = n->noperands, .inplace = -1, .strict_float = true};
+    const int64_t *pad = kc_bordered(n) ? n->at.pad : NULL;
+    b.target = kc.target;
     b.in = OCT_NEW_N(kc.arena, struct oct_operand, n->noperands);
     struct oct_tensor *y = oct_exec_value(ex, n);
-    b.out = (struct oct_operand){n, kc_layout(&y->type, how, 0)};
+    b.out = (struct oct_operand){n, kc_layout(&y->type, how, 0, NULL)};
     for (int i = 0; i < n->noperands; i++)
-        if (n->operand[i])
-            b.in[i] = (struct oct_operand){n->operand[i], kc_layout(&oct_exec_value(ex, n->operand[i])->type,
-                                                                    n->operand[i]->op == OCT_OP_const ? KC_PLAIN : how, 1)};
+        if (n->operand[i]) {
+            const bool fixed = n->operand[i]->op == OCT_OP_const;
+            const struct oct_type *t = &oct_exec_value(ex, n->operand[i])->type;
+            b.in[i] = (struct oct_operand){n->operand[i], kc_layout(t, fixed ? KC_PLAIN : how, 1, i ? NULL : pad)};
+        }
     const struct oct_kernel_info *info = oct_kernel_find(&b);
     if (!info) fail_msg("no kernel for: %s", text);
     for (int i = 0; how == KC_INPLACE && (info->flags & OCT_K_INPLACE) && i < n->noperands && b.inplace < 0; i++)
@@ -117,8 +143,10 @@ static inline void kc_run_layout(struct oct_exec *ex, const struct oct_node *n, 
         oct_diag_render(&kc.cx, &t);
         fail_msg("%s: %s", text, t.s ? t.s : "refused");
     }
+    kc.last = b;
     assert_true(kc.nran < (int)(sizeof kc.ran / sizeof *kc.ran));
-    struct kc_ran *r = &kc.ran[kc.nran++];
+    struct kc_ran *r = &kc.ran[kc.nran];
+    if (kc.runs++ % (kc.sample ? kc.sample : 1) == 0) kc.nran++;
     *r = (struct kc_ran){.k = b.k};
     for (const struct lp_stmt *s = b.k->body; s; s = s->next)
         if (s->kind == LP_STMT_RANGE) r->hi = s->trip;
@@ -133,6 +161,7 @@ static inline void kc_run_layout(struct oct_exec *ex, const struct oct_node *n, 
             assert_int_equal(buf->size, b.constant[b.bind[i].index].n);
             memcpy(p, b.constant[b.bind[i].index].data, (size_t)buf->size * size);
         }
+        if (operand == 0 && pad) kc_fill_border(&b.in[0].at, pad, size, p, oct_zero(b.in[0].node->type.q, 0));
         if (operand >= 0) kc_move(&b.in[operand].at, size, p, oct_exec_value(ex, n->operand[operand])->data, true);
         r->before[i] = p;
         r->after[i] = oct_alloc(kc.arena, (size_t)buf->size * size);
@@ -167,31 +196,40 @@ static inline void kc_run_layout(struct oct_exec *ex, const struct oct_node *n, 
         fail_msg("%s: kernel %s, layout %d writes outside its result", text, info->name, how);
 }
 
-/* `text` is a model without its first line whose last node is the op; runs it on random and on extreme inputs. */
-static inline void kc_check(const char *fmt, ...) OCT_PRINTF(1, 2);
-static inline void kc_check(const char *fmt, ...) {
+/* A model without its first line whose last node is the op; parsed. */
+static inline struct oct_module *kc_parse(const char **text, const char *fmt, va_list ap) {
     struct oct_text t;
     oct_text_init(&t, kc.arena);
     oct_text_add(&t, "octavo 1\n");
-    va_list ap;
-    va_start(ap, fmt);
     oct_text_vaddf(&t, fmt, ap);
-    va_end(ap);
     oct_text_add(&t, "\noutput y\n");
     struct oct_module *m = oct_parse(&kc.cx, "case", t.s, t.len);
-    struct oct_exec *ex = m ? oct_exec_new(&kc.cx, m, 1) : NULL;
-    if (!ex) {
+    if (!m) {
         struct oct_text d;
         oct_text_init(&d, kc.arena);
         oct_diag_render(&kc.cx, &d);
         fail_msg("%s", d.s ? d.s : t.s);
     }
+    *text = t.s;
+    return m;
+}
+
+/* Runs its last node on random and on extreme inputs. */
+static inline void kc_check(const char *fmt, ...) OCT_PRINTF(1, 2);
+static inline void kc_check(const char *fmt, ...) {
+    const char *text;
+    va_list ap;
+    va_start(ap, fmt);
+    struct oct_module *m = kc_parse(&text, fmt, ap);
+    va_end(ap);
+    struct oct_exec *ex = oct_exec_new(&kc.cx, m, 1);
+    assert_non_null(ex);
     oct_exec_keep_all(ex, true);
     for (int extreme = 0; extreme < 2; extreme++) {
         OCT_FOR_NODES(m, n)
         if (n->op == OCT_OP_input) kc_fill(oct_exec_value(ex, n), extreme);
         oct_exec_run(ex, NULL, NULL);
-        for (int how = 0; how < KC_LAYOUTS; how++) kc_run_layout(ex, m->last, how, t.s);
+        for (int how = 0; how < KC_LAYOUTS; how++) kc_run_layout(ex, m->last, how, text);
     }
     oct_exec_free(ex);
 }
