@@ -15,15 +15,21 @@ ROUNDS = 11
 NETS = {"ad_autoencoder": "ad", "kws_dscnn": "kws", "ic_resnet8": "ic", "vww_mobilenetv1_025_96": "vww", "sww_streaming": "sww", "resnet20_cifar10": "resnet20"}
 
 
+# A process of its own starts the command, because a child's peak memory starts at what its parent occupied.
+MEASURE = """import os, sys, time
+start = time.time()
+pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+print(time.time() - start, usage.ru_maxrss * 1024, os.waitstatus_to_exitcode(status), file=sys.stderr)"""
+
+
 def child(args):
     """Wall seconds and peak resident bytes of a command."""
-    start = time.time()
-    p = subprocess.Popen(args, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(p.pid, 0)
-    p.returncode = os.waitstatus_to_exitcode(status)
-    if p.returncode:
-        sys.exit(f"{' '.join(args)} exits {p.returncode}")
-    return time.time() - start, usage.ru_maxrss * 1024
+    p = subprocess.run([sys.executable, "-I", "-S", "-c", MEASURE, *args], capture_output=True, text=True)
+    seconds, peak, code = p.stderr.splitlines()[-1].split()
+    if code != "0":
+        sys.exit(f"{' '.join(args)} exits {code}: {p.stderr}")
+    return float(seconds), int(peak)
 
 
 def timed(f, seconds=0.03):
@@ -51,6 +57,23 @@ def load(prefix, arena_bytes):
 
 def cpu():
     return re.search(r"model name\s*:\s*(.*)", open("/proc/cpuinfo").read()).group(1)
+
+
+def calibration(tmp):
+    """ResNet-20 on its 500 calibration images: octavo's whole quantize against ONNX Runtime's float run, two threads each, in turn."""
+    onnx, cal = f"{shared}/models/resnet20_cifar10.onnx", f"{shared}/data/resnet20_cal_f32.npy"
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 2
+    session, x = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"]), np.load(cal)
+    ours, theirs = [], []
+    for _ in range(5):
+        ours.append(child([octavo, "quantize", onnx, "--data", cal, "--threads", "2", "-o", f"{tmp}/r.8vo"])[0])
+        start = time.time()
+        for i in range(len(x)):
+            session.run(None, {session.get_inputs()[0].name: x[i:i + 1]})
+        theirs.append(time.time() - start)
+    a, b = statistics.median(ours), statistics.median(theirs)
+    print(f"\nquantize ResNet-20 on {len(x)} images, 2 threads: {a:.2f} s; ONNX Runtime's float run over them: {b:.2f} s; ratio {a / b:.2f}")
 
 
 def main():
@@ -92,6 +115,7 @@ def main():
             limit = 40 + 10 * os.path.getsize(onnx) / 1e6
             print(f"| {short} | {ours:.1f} | {theirs:.1f} | {ours / theirs:.2f} | {report['arena_bytes']} | {report['arena_lower_bound']} | "
                   f"{w1:.2f} + {w2:.2f} | {max(m1, m2) / 1e6:.0f} ({limit:.0f}) |", flush=True)
+        calibration(tmp)
 
 
 main()
