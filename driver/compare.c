@@ -100,8 +100,8 @@ bool verb_compare(struct drv *d) {
     if (!drv_read_arrays(d, "--data", &d->o.data, &arrays)) return false;
     struct oct_module *a = drv_read_model(d, d->o.args.v[0]), *b = drv_read_model(d, d->o.args.v[1]);
     if (!a || !b || !drv_fit(d, &arrays, a, &in_a) || !drv_fit(d, &arrays, b, &in_b)) return false;
-    const int64_t chunk = drv_chunk(&in_a);
-    if (chunk != drv_chunk(&in_b) || in_a.samples % chunk != 0)
+    const int64_t chunk = oct_dataset_chunk(in_a.in, in_a.nin);
+    if (chunk != oct_dataset_chunk(in_b.in, in_b.nin) || in_a.samples % chunk != 0)
         return drv_misuse(d, "the models do not take the data in equal batches");
     const uint32_t n = match(d, a, b, &p);
     if (n == 0) return drv_misuse(d, "the models have no value of the same name and size");

@@ -104,8 +104,6 @@ struct drv_results {
 bool drv_execute(struct drv *d, struct oct_module *m, const struct oct_dataset *data, enum drv_engine engine, struct drv_results *out);
 /* Element i as a real value: codes are dequantized (per-tensor parameters). */
 double drv_real(const struct oct_type *t, const void *data, int64_t i);
-/* Samples that one run of the module takes: 1 where the batch is N, otherwise what the inputs fix. */
-int64_t drv_chunk(const struct oct_dataset *data);
 
 /* ---- progress (progress.c): a bar on stderr, and only where that is a terminal ------------------------------------------------ */
 

@@ -165,7 +165,7 @@ bool drv_native_dataset(struct drv *d, struct oct_module *m, const struct oct_da
     struct oct_compiled c;
     const struct drv_native *n = drv_native_load(d, m, d->o.cflags ? d->o.cflags : "-O2", false, &c);
     if (!n) return false;
-    const int64_t runs = data->samples / drv_chunk(data);
+    const int64_t runs = data->samples / oct_dataset_chunk(data->in, data->nin);
     struct stream *s = OCT_NEW_N(d->a, struct stream, data->nin + out->n);
     uint32_t k = 0;
     for (uint32_t i = 0; i < data->nin; i++) {

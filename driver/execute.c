@@ -3,15 +3,6 @@
 
 #include "cc.h"
 
-int64_t drv_chunk(const struct oct_dataset *data) {
-    int64_t chunk = 1;
-    for (uint32_t i = 0; i < data->nin; i++) {
-        const struct oct_type *t = &data->in[i].input->type;
-        if (t->rank > 0 && !oct_type_has_n(t) && t->dim[0] > chunk) chunk = t->dim[0];
-    }
-    return chunk;
-}
-
 /* Integer codes and integers; floats as they are. */
 static double raw(enum oct_dtype t, const void *data, int64_t i) {
     switch (t) {
@@ -64,7 +55,7 @@ static void prepare(struct drv *d, const struct oct_output *o, int64_t samples, 
 
 bool drv_execute(struct drv *d, struct oct_module *m, const struct oct_dataset *data, enum drv_engine engine,
                  struct drv_results *out) {
-    struct collecting c = {.m = m, .out = out, .chunk = drv_chunk(data)};
+    struct collecting c = {.m = m, .out = out, .chunk = oct_dataset_chunk(data->in, data->nin)};
     *out = (struct drv_results){.r = OCT_NEW_N(d->a, struct drv_result, m->noutputs), .n = m->noutputs, .samples = data->samples};
     for (uint32_t i = 0; i < m->noutputs; i++) prepare(d, &m->output[i], data->samples, c.chunk, &out->r[i]);
     if (engine == DRV_ENGINE_C) return drv_native_dataset(d, m, data, out);

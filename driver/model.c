@@ -79,6 +79,7 @@ bool drv_fit(struct drv *d, const struct drv_arrays *x, const struct oct_module 
     uint32_t inputs = 0, k = 0;
     OCT_FOR_NODES(m, n) inputs += n->op == OCT_OP_input;
     struct oct_input_data *in = OCT_NEW_N(d->a, struct oct_input_data, inputs);
+    int64_t *samples = OCT_NEW_N(d->a, int64_t, inputs);
     *out = (struct oct_dataset){.in = in, .nin = inputs};
     if ((uint32_t)x->n != inputs)
         return drv_misuse(d, "the model has %u input%s (%s), %s names data for %d", inputs, inputs == 1 ? "" : "s",
@@ -89,16 +90,19 @@ bool drv_fit(struct drv *d, const struct drv_arrays *x, const struct oct_module 
         if (!a)
             return drv_misuse(d, "no data for input '%s': %s %s=X.npy (inputs: %s)", n->name, x->option, n->name,
                               input_names(d, m));
-        int64_t samples;
-        if (!oct_data_fit(d->cx, d->a, a, n, &in[k].data, &samples)) return false;
+        if (!oct_data_fit(d->cx, d->a, a, n, &in[k].data, &samples[k])) return false;
         in[k++].input = n;
-        if (k > 1 && samples != out->samples) {
-            oct_error(d->cx, nowhere, OCT_E4004, "%s: %lld samples, but the inputs before have %lld", a->name, (long long)samples,
-                      (long long)out->samples);
+    }
+    const int64_t chunk = oct_dataset_chunk(in, inputs);
+    for (k = 0; k < inputs; k++) {
+        samples[k] = samples[k] / oct_input_batch(&in[k].input->type) * chunk;
+        if (samples[k] != samples[0]) {
+            oct_error(d->cx, nowhere, OCT_E4004, "input '%s' has %lld samples, but '%s' has %lld", in[k].input->name,
+                      (long long)samples[k], in[0].input->name, (long long)samples[0]);
             return false;
         }
-        out->samples = samples;
     }
+    out->samples = inputs ? samples[0] : 0;
     return true;
 }
 

@@ -36,10 +36,15 @@ void oct_exec_run(struct oct_exec *ex, oct_visit_fn *visit, void *user);
 typedef void oct_each_fn(void *user, unsigned worker, int64_t first, const struct oct_node *n, const struct oct_tensor *value);
 struct oct_input_data {
     const struct oct_node *input;
-    const void *data;   /* samples x elements of one sample, in the input's dtype */
+    const void *data; /* samples x elements of one sample, in the input's dtype */
 };
-bool oct_run_dataset(struct oct_ctx *cx, const struct oct_module *m, const struct oct_input_data *in, uint32_t nin, int64_t samples,
-                     oct_each_fn *each, void *user);
+/* What axis 0 of an input takes in one run: its fixed batch, 1 where it is N or there is no axis. */
+int64_t oct_input_batch(const struct oct_type *t);
+/* Samples that one run takes: the batch that the inputs share. Where they differ (the two sides of a matrix product) a run is one
+ * sample, and each input's data hold samples times its own batch rows. */
+int64_t oct_dataset_chunk(const struct oct_input_data *in, uint32_t nin);
+bool oct_run_dataset(struct oct_ctx *cx, const struct oct_module *m, const struct oct_input_data *in, uint32_t nin,
+                     int64_t samples, oct_each_fn *each, void *user);
 
 /* ---- rounding profiles (requant.c): pure functions, the twins of the independent oracle in the tests ---------------------- */
 
@@ -53,6 +58,9 @@ struct oct_requant {
 /* From the scales, as each profile forms M (NUMERICS 5). false: M >= 2^30, or pot with an M that is no power of two. */
 bool oct_requant_from_scales(enum oct_profile p, float s_in, float s_w, float s_out, struct oct_requant *r);
 bool oct_requant_from_real(enum oct_profile p, double m, struct oct_requant *r);
+/* The same for conv2d, dense and matmul on operand codes of type x: tflm has a form of its own for 16-bit ones (docs/numerics.md
+ * 2). */
+bool oct_requant_linear(enum oct_profile p, enum oct_dtype x, float s_in, float s_w, float s_out, struct oct_requant *r);
 /* round(acc * M) under the profile, not clamped to the result type (onnx clamps to int32 first), zero point not added. */
 int64_t oct_requant_apply(const struct oct_requant *r, int64_t acc);
 /* One float to a code, and a code to float: NUMERICS 1. NaN gives zero. */

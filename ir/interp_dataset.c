@@ -44,24 +44,28 @@ static void *work(void *arg) {
     }
 }
 
-/* Samples that one run takes: 1 where the batch is N, otherwise what the inputs fix. */
-static bool chunk_of(struct oct_ctx *cx, const struct oct_input_data *in, uint32_t nin, int64_t samples, int64_t *chunk) {
-    *chunk = 1;
-    for (uint32_t i = 0; i < nin; i++) {
-        const struct oct_type *t = &in[i].input->type;
-        if (t->rank > 0 && !oct_type_has_n(t) && t->dim[0] > 1) *chunk = t->dim[0];
-    }
-    if (samples % *chunk == 0) return true;
-    oct_error(cx, in[0].input->span, OCT_E5404, "%lld samples do not fill batches of %lld", (long long)samples,
-              (long long)*chunk);
-    oct_help(cx, "give a multiple of %lld samples, or make the batch of the model N", (long long)*chunk);
+int64_t oct_input_batch(const struct oct_type *t) { return t->rank > 0 && t->dim[0] != OCT_DIM_N ? t->dim[0] : 1; }
+
+int64_t oct_dataset_chunk(const struct oct_input_data *in, uint32_t nin) {
+    int64_t chunk = nin ? oct_input_batch(&in[0].input->type) : 1;
+    for (uint32_t i = 1; i < nin; i++)
+        if (oct_input_batch(&in[i].input->type) != chunk) return 1;
+    return chunk;
+}
+
+static bool fills_chunks(struct oct_ctx *cx, const struct job *j) {
+    if (j->samples % j->chunk == 0) return true;
+    oct_error(cx, j->in[0].input->span, OCT_E5404, "%lld samples do not fill batches of %lld", (long long)j->samples,
+              (long long)j->chunk);
+    oct_help(cx, "give a multiple of %lld samples, or make the batch of the model N", (long long)j->chunk);
     return false;
 }
 
 bool oct_run_dataset(struct oct_ctx *cx, const struct oct_module *m, const struct oct_input_data *in, uint32_t nin,
                      int64_t samples, oct_each_fn *each, void *user) {
     struct job j = {.in = in, .nin = nin, .samples = samples, .each = each, .user = user};
-    if (!chunk_of(cx, in, nin, samples, &j.chunk)) return false;
+    j.chunk = oct_dataset_chunk(in, nin);
+    if (!fills_chunks(cx, &j)) return false;
     struct oct_arena *a = oct_arena_new(cx);
     int64_t chunks = samples / j.chunk;
     unsigned n = cx->threads > 1 ? cx->threads : 1;

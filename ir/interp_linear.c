@@ -353,13 +353,6 @@ static bool fits_32(const struct shape *s, bool constant, const struct oct_tenso
     return true;
 }
 
-/* TFLite's form for 16-bit activations, a 16-bit multiplier and one rounding, is q31 with the rounded multiplier. */
-static void narrow_multiplier(struct oct_requant *r) {
-    int32_t m = r->multiplier < 0x7FFF0000 ? (r->multiplier + (1 << 15)) >> 16 : 0x7FFF;
-    r->profile = OCT_profile_q31;
-    r->multiplier = m * 65536;
-}
-
 bool oct_prepare_linear(struct oct_exec *ex, struct oct_step *step) {
     const struct oct_node *n = step->n;
     if (n->op != OCT_OP_conv2d && n->op != OCT_OP_dense && n->op != OCT_OP_matmul) return true;
@@ -380,9 +373,8 @@ bool oct_prepare_linear(struct oct_exec *ex, struct oct_step *step) {
         for (int64_t o = 0; o < channels; o++) {
             uint32_t c = (uint32_t)o;
             float sx = oct_scale(tx->q, tx->q->axis < 0 ? 0 : c), sw = oct_scale(w->type.q, c), sy = oct_scale(y->q, c);
-            if (!oct_requant_from_scales(n->at.profile, sx, sw, sy, &l->requant[o]))
+            if (!oct_requant_linear(n->at.profile, tx->dtype, sx, sw, sy, &l->requant[o]))
                 return oct_refuse_requant(ex, n, (double)sx * (double)sw / (double)sy);
-            if (n->at.profile == OCT_profile_tflm && tx->dtype == OCT_I16) narrow_multiplier(&l->requant[o]);
         }
     }
     l->size = l->type == OCT_TILE_I64 ? 8 : 4;

@@ -34,6 +34,16 @@ bool oct_requant_from_scales(enum oct_profile p, float s_in, float s_w, float s_
     return r->scale >= 0 && r->scale < 0x1p30f;
 }
 
+bool oct_requant_linear(enum oct_profile p, enum oct_dtype x, float s_in, float s_w, float s_out, struct oct_requant *r) {
+    if (!oct_requant_from_scales(p, s_in, s_w, s_out, r)) return false;
+    if (p != OCT_profile_tflm || x != OCT_I16) return true;
+    /* TFLite's form for 16-bit activations, a 16-bit multiplier and one rounding, is q31 with the rounded multiplier. */
+    const int32_t m = r->multiplier < 0x7FFF0000 ? (r->multiplier + (1 << 15)) >> 16 : 0x7FFF;
+    r->profile = OCT_profile_q31;
+    r->multiplier = m * 65536;
+    return true;
+}
+
 /* floor(v / 2^s + 1/2); |v| < 2^95 */
 static int64_t round_shift(wide v, int s) {
     if (s > 96) return 0;

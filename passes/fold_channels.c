@@ -133,30 +133,14 @@ static bool linear_interval(const struct oct_node *n) {
             }
         }
         struct oct_requant r;
-        if (!oct_requant_from_scales(n->at.profile, oct_scale(x->type.q, 0), oct_scale(w->type.q, (uint32_t)o),
-                                     oct_scale(n->type.q, 0), &r))
+        if (!oct_requant_linear(n->at.profile, x->type.dtype, oct_scale(x->type.q, 0), oct_scale(w->type.q, (uint32_t)o),
+                                oct_scale(n->type.q, 0), &r))
             return false;
         const double yl = fmin(fmax((double)oct_requant_apply(&r, lo) + zy, cmin), cmax),
                      yh = fmin(fmax((double)oct_requant_apply(&r, hi) + zy, cmin), cmax);
         v->lo[o] = (int32_t)yl, v->hi[o] = (int32_t)yh;
     }
     return true;
-}
-
-static void put_code(const struct oct_tensor *t, int64_t i, int32_t code) {
-    switch (t->type.dtype) {
-    case OCT_I8: ((int8_t *)t->data)[i] = (int8_t)code; break;
-    case OCT_U8: ((uint8_t *)t->data)[i] = (uint8_t)code; break;
-    default: ((int16_t *)t->data)[i] = (int16_t)code; break;
-    }
-}
-
-static int32_t get_code(const struct oct_tensor *t, int64_t i) {
-    switch (t->type.dtype) {
-    case OCT_I8: return ((const int8_t *)t->data)[i];
-    case OCT_U8: return ((const uint8_t *)t->data)[i];
-    default: return ((const int16_t *)t->data)[i];
-    }
 }
 
 /* Runs the node alone with every channel of its operands at one end of its interval; widens v's interval by what comes out. */
@@ -177,7 +161,7 @@ static bool run_at(struct work *k, const struct oct_node *n, bool high) {
             const int64_t elements = oct_tensor_elements(t), inner = elements / (t->type.dim[0] * v->channels);
             for (int64_t e = 0; e < elements; e++) {
                 const int64_t c = e / inner % v->channels;
-                put_code(t, e, high ? v->hi[c] : v->lo[c]);
+                oct_store_int(t->type.dtype, t->data, e, high ? v->hi[c] : v->lo[c]);
             }
         }
         oct_exec_run(ex, NULL, NULL);
@@ -186,7 +170,7 @@ static bool run_at(struct work *k, const struct oct_node *n, bool high) {
         const int64_t elements = oct_tensor_elements(t), inner = elements / (t->type.dim[0] * v->channels);
         for (int64_t e = 0; e < elements; e++) {
             const int64_t c = e / inner % v->channels;
-            const int32_t code = get_code(t, e);
+            const int32_t code = (int32_t)oct_load_int(t->type.dtype, t->data, e);
             if (code < v->lo[c]) v->lo[c] = code;
             if (code > v->hi[c]) v->hi[c] = code;
         }
