@@ -242,7 +242,7 @@ struct oct_module {
     struct oct_arena *arena;     /* everything of the module lives here */
     const char *name;            /* an identifier */
     const char *doc;             /* or NULL */
-    const char *after;           /* name of the last pipeline row that ran, or NULL */
+    const char *after;           /* label of the last pipeline row up to which all have run, or NULL */
     uint8_t option[OCT_OPTION_COUNT];   /* index into the words of options.def */
     uint32_t option_set;         /* bit OCT_OPT_x: given (printed); otherwise the default */
     struct oct_rule *rule;

@@ -1,6 +1,6 @@
 /* elim.h - the parts of elim_qdq: integer forms of single ops (elim_island.c), tables of pointwise chains (elim_table.c), changes
- * of parameters (elim_requantize.c). Each is asked about one quantize node q = quantize(p) whose type is the result wanted, and
- * builds before m->cursor. A node that is built has nuses set to what q had. */
+ * of parameters (elim_requantize.c), constants of what stays float (elim_const.c). The first three are asked about one quantize node q = quantize(p) whose type is the result wanted, and
+ * build before m->cursor. A node that is built has nuses set to what q had. */
 #ifndef OCT_ELIM_H
 #define OCT_ELIM_H
 
@@ -24,6 +24,8 @@ struct oct_node *oct_elim_island(struct oct_module *m, struct oct_node *p, const
 struct oct_node *oct_elim_table(struct oct_module *m, const struct oct_node *q);
 /* q = quantize(dequantize(x)): x itself, or one requantize; NULL, with the reason noted on q, where there is no integer form. */
 struct oct_node *oct_elim_requantize(struct oct_module *m, struct oct_node *q);
+/* Constants that float ops read through dequantize become float constants (elim_const.c); how many. */
+unsigned oct_elim_consts(struct oct_module *m);
 /* Lines for --explain about all that is still float, and the same words as `why` of the nodes (explain_left.c). */
 void oct_explain_left(struct oct_pass_env *env, struct oct_module *m);
 

@@ -73,6 +73,16 @@ static bool profile_fits(enum oct_profile profile, const struct oct_node *p, str
     return true;
 }
 
+/* Is there an integer form for codes of these widths? 16-bit softmax would need a table of 65,536 exponentials, and a product of
+ * 16-bit codes more than 64 bits to be scaled exactly. */
+static bool width_fits(enum oct_profile profile, const struct oct_node *p, struct oct_node *const *codes,
+                       const struct oct_type *y) {
+    if (p->op != OCT_OP_softmax && (p->op != OCT_OP_mul || profile == OCT_profile_onnx)) return true;
+    bool narrow = p->op == OCT_OP_mul || oct_dtype_size(y->dtype) == 1;
+    for (int i = 0; i < p->noperands; i++) narrow &= oct_dtype_size(codes[i]->type.dtype) == 1;
+    return narrow;
+}
+
 /* The real interval of a fused activation as codes of y; left out where it clips nothing. */
 static void clip_to_codes(struct oct_attrs *at, const struct oct_type *y) {
     const int32_t qmin = (int32_t)oct_dtype_min(y->dtype), qmax = (int32_t)oct_dtype_max(y->dtype);
@@ -95,6 +105,10 @@ static bool has_integer_form(const struct oct_node *p) {
 struct oct_node *oct_elim_island(struct oct_module *m, struct oct_node *p, const struct oct_node *q) {
     const struct oct_type *y = &q->type;
     const char *name = oct_op_info(p->op)->name;
+    if (oct_kept_float(m, p)) {
+        oct_set_why(m, p, "float: a rule keeps it float (act=float)");
+        return NULL;
+    }
     if (!has_integer_form(p)) {
         if (!OCT_HAS(p->at, why) && p->op != OCT_OP_input) oct_set_why(m, p, "float: %s has no integer form", name);
         return NULL;
@@ -131,6 +145,10 @@ struct oct_node *oct_elim_island(struct oct_module *m, struct oct_node *p, const
     if (!profile_fits(oct_profile_of(m), p, codes, y)) {
         oct_set_why(m, p, "float: profile %s has no multiplier for these scales; choose another profile or scheme",
                     oct_word_at(m->arena, oct_option_info(OCT_OPT_profile)->words, (int)oct_profile_of(m)));
+        return NULL;
+    }
+    if (!width_fits(oct_profile_of(m), p, codes, y)) {
+        oct_set_why(m, p, "float: the integer form of %s takes 8-bit codes; give it act=i8 or act=u8, or act=float", name);
         return NULL;
     }
     if (linear && p->noperands > 2) {

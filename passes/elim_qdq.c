@@ -8,7 +8,7 @@
  * quantize. dequantize(quantize(x)) is never dropped: it would delete the rounding that the model was calibrated or trained with.
  *
  * Requires insert_qdq (or an imported Q/DQ model). An integer op takes the name of the float value that it computes. What stays
- * float carries the reason in `why`; explain_left prints it. */
+ * float carries the reason in `why`; explain_left prints it. Its constants become float again (elim_const.c). */
 #include "elim.h"
 
 /* May elements of x move before they are dequantized? Exactly: not where they would lose the axis of their parameters. */
@@ -26,7 +26,7 @@ static bool moves_codes(const struct oct_node *n, const struct oct_type *codes) 
 /* n = move(dequantize(x))  ->  n = move(x), n.dq = dequantize(n) */
 static void push_down(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n) {
     struct oct_node *x = oct_codes_of(n->operand[0]);
-    if (!x || !moves_codes(n, &x->type)) return;
+    if (!x || oct_kept_float(m, n) || !moves_codes(n, &x->type)) return;
     m->cursor = n;
     struct oct_node *by = oct_build_like(m, n, &x, 1, NULL);
     oct_replace_named(m, n, by);
@@ -54,9 +54,9 @@ static struct oct_node *push_up(struct oct_pass_env *env, struct oct_module *m, 
     return first;
 }
 
-static bool can_push_up(const struct oct_node *q, const struct oct_node *p) {
+static bool can_push_up(const struct oct_module *m, const struct oct_node *q, const struct oct_node *p) {
     return oct_has_flag(p, OCT_SHARESQ) && p->type.dtype == OCT_F32 && p->nuses == 1 && !oct_codes_of(p->operand[0]) &&
-           q->type.q->axis < 0 && (p->op != OCT_OP_max_pool2d || oct_is_activation(&q->type));
+           q->type.q->axis < 0 && !oct_kept_float(m, p) && (p->op != OCT_OP_max_pool2d || oct_is_activation(&q->type));
 }
 
 /* A clamp between equal parameters stays an op of its own: max(q, z) is cheaper than a table. 16-bit codes have no table at all.
@@ -71,7 +71,7 @@ static bool better_than_table(const struct oct_node *p, const struct oct_node *q
 
 static void eliminate(struct oct_pass_env *env, struct oct_module *m, struct oct_node *q) {
     struct oct_node *p = q->operand[0];
-    while (can_push_up(q, p)) {
+    while (can_push_up(m, q, p)) {
         q = push_up(env, m, q, p);
         p = q->operand[0];
     }
@@ -102,6 +102,8 @@ bool oct_pass_elim_qdq(struct oct_pass_env *env, struct oct_module *m) {
         if (n->op == OCT_OP_quantize) eliminate(env, m, n);
         else if (oct_has_flag(n, OCT_SHARESQ) && n->type.dtype == OCT_F32) push_down(env, m, n);
     }
+    oct_sweep(m);
+    env->changes += oct_elim_consts(m);
     oct_sweep(m);
     return true;
 }

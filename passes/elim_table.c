@@ -32,7 +32,7 @@ struct chain {
     bool computes; /* more than quantize and dequantize: those alone are a requantize */
 };
 
-static bool collect(const struct oct_node *q, struct chain *c) {
+static bool collect(const struct oct_module *m, const struct oct_node *q, struct chain *c) {
     struct oct_node *best = NULL;
     int length = 0;
     bool computes = false, alone = true; /* alone: what was passed so far has no reader but the chain */
@@ -40,7 +40,7 @@ static bool collect(const struct oct_node *q, struct chain *c) {
     while (c->n < MAX_CHAIN) {
         const bool carries = at->op == OCT_OP_quantize || at->op == OCT_OP_dequantize || at->op == OCT_OP_requantize;
         const int operand = carries ? 0 : variable(at);
-        if (operand < 0) break;
+        if (operand < 0 || oct_kept_float(m, at)) break;
         c->step[c->n++] = at;
         computes |= !carries;
         struct oct_node *x = oct_operand(at, operand);
@@ -100,7 +100,7 @@ static void *run_chain(struct oct_module *m, const struct chain *c, size_t *byte
 
 struct oct_node *oct_elim_table(struct oct_module *m, const struct oct_node *q) {
     struct chain c = {.n = 0};
-    if (!oct_is_activation(&q->type) || !collect(q, &c) || !c.computes) return NULL;
+    if (!oct_is_activation(&q->type) || !collect(m, q, &c) || !c.computes) return NULL;
     size_t bytes;
     int ncodes;
     void *data = run_chain(m, &c, &bytes, &ncodes);

@@ -10,7 +10,7 @@ static void note_readers(struct oct_module *m) {
         if (n->operand[i] && !n->operand[i]->tag) n->operand[i]->tag = n;
 }
 
-static void explain(struct oct_pass_env *env, const struct oct_node *n) {
+static void explain(struct oct_pass_env *env, const struct oct_module *m, const struct oct_node *n) {
     const struct oct_node *reader = n->tag, *x = oct_operand(n, 0);
     if (OCT_HAS(n->at, why)) {
         const char *why = n->at.why;
@@ -23,7 +23,9 @@ static void explain(struct oct_pass_env *env, const struct oct_node *n) {
         if (reader) oct_explain(env, n, "stays: '%s' reads it as float", reader->name);
         else oct_explain(env, n, "stays: boundary of the model (option io=float)");
     } else {
-        oct_explain(env, n, "float: no range was observed for its result, or a rule keeps it float (act=float)");
+        oct_explain(env, n,
+                    oct_kept_float(m, n) ? "float: a rule keeps it float (act=float)"
+                                         : "float: no range was observed for its result");
     }
 }
 
@@ -35,6 +37,6 @@ void oct_explain_left(struct oct_pass_env *env, struct oct_module *m) {
     note_readers(m);
     OCT_FOR_NODES(m, n) {
         if (n->op == OCT_OP_input || n->op == OCT_OP_const) continue;
-        if (n->type.dtype == OCT_F32 || n->op == OCT_OP_quantize) explain(env, n);
+        if (n->type.dtype == OCT_F32 || n->op == OCT_OP_quantize) explain(env, m, n);
     }
 }

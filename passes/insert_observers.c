@@ -3,29 +3,22 @@
  * observe what calibrate and insert_qdq need: observer, element type, scheme, as the rules say for the value's producer (or, for
  * a float producer, its first integer consumer). Values that hand-placed quantize ops already govern are left alone, and so are
  * results of ops that share their operand's parameters. */
-#include "pass.h"
+#include "rewrite.h"
 
 enum { WANTED = 1, GOVERNED = 2 }; /* of node->mark: an integer op reads it; a hand-placed quantize reads it or made it */
 
-/* Words of QRULE(act), in order. */
-enum { ACT_I8, ACT_U8, ACT_I16, ACT_FLOAT };
+/* What the words of QRULE(act) and its neighbours mean, in their order. */
 static const enum oct_dtype act_dtype[] = {OCT_I8, OCT_U8, OCT_I16, OCT_F32};
 static const enum oct_scheme act_scheme[] = {OCT_scheme_asym, OCT_scheme_sym, OCT_scheme_full, OCT_scheme_pot};
 static const char *const act_observer[] = {"mse", "minmax"};
 
 /* Ops without an integer form, and those that only place or carry codes. */
 static bool has_integer_form(const struct oct_node *n) {
-    return n->op != OCT_OP_input && n->op != OCT_OP_const && n->op != OCT_OP_batchnorm && !(oct_op_info(n->op)->flags & OCT_QDQ);
+    return n->op != OCT_OP_input && n->op != OCT_OP_const && n->op != OCT_OP_batchnorm && !oct_has_flag(n, OCT_QDQ);
 }
 
 static bool will_be_integer(const struct oct_module *m, const struct oct_node *n) {
-    return has_integer_form(n) && oct_qconfig_for(m, n).act != ACT_FLOAT;
-}
-
-/* The value whose parameters `n` carries: through the ops that share their operand's. */
-static struct oct_node *origin(struct oct_node *n) {
-    while (oct_op_info(n->op)->flags & OCT_SHARESQ) n = n->operand[0];
-    return n;
+    return has_integer_form(n) && !oct_kept_float(m, n);
 }
 
 static struct oct_node *observe(struct oct_module *m, struct oct_node *n, struct oct_qconfig q) {
@@ -44,22 +37,22 @@ bool oct_pass_insert_observers(struct oct_pass_env *env, struct oct_module *m) {
      * producer is float. Only float values matter; constants are quantized from their own values. */
     OCT_FOR_NODES(m, n) n->mark = 0, n->tag = NULL;
     OCT_FOR_NODES(m, n) {
-        if (n->op == OCT_OP_quantize || n->op == OCT_OP_observe) origin(n->operand[0])->mark |= GOVERNED;
+        if (n->op == OCT_OP_quantize || n->op == OCT_OP_observe) oct_origin(m, n->operand[0])->mark |= GOVERNED;
         if (n->op == OCT_OP_dequantize) n->mark |= GOVERNED;
         if (!will_be_integer(m, n)) continue;
         for (int i = 0; i < n->noperands; i++) {
             if (!n->operand[i] || n->operand[i]->op == OCT_OP_const) continue;
-            struct oct_node *from = origin(n->operand[i]);
+            struct oct_node *from = oct_origin(m, n->operand[i]);
             from->mark |= WANTED;
             if (!from->tag) from->tag = n;
         }
-        if (!(oct_op_info(n->op)->flags & OCT_SHARESQ)) n->mark |= WANTED;
+        if (!oct_has_flag(n, OCT_SHARESQ)) n->mark |= WANTED;
     }
     /* fwd serves as "later readers take this instead": resolved here, node by node, then cleared, since n itself stays. */
     for (struct oct_node *n = m->first, *next; n; n = next) {
         next = n->next;
         for (int i = 0; i < n->noperands; i++) n->operand[i] = oct_resolve(n->operand[i]);
-        const bool shares = oct_op_info(n->op)->flags & OCT_SHARESQ;
+        const bool shares = oct_origin(m, n) != n;
         if (n->type.dtype != OCT_F32 || n->op == OCT_OP_const || n->mark != WANTED || shares) continue;
         struct oct_node *const reader = n->tag;
         m->cursor = next;

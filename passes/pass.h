@@ -7,9 +7,10 @@
 #include "../ir/ir.h"
 #include "../ir/stats.h"
 
-/* Words of OPTION(quantize) and OPTION(io), in order. */
+/* Words of OPTION(quantize), OPTION(io) and QRULE(act), in order. */
 enum { OCT_QUANTIZE_ON, OCT_QUANTIZE_OFF };
 enum { OCT_IO_INT8, OCT_IO_FLOAT };
+enum { OCT_ACT_I8, OCT_ACT_U8, OCT_ACT_I16, OCT_ACT_FLOAT };
 
 /* Calibration data, already fitted to the module's inputs. */
 struct oct_dataset {
@@ -65,9 +66,10 @@ const struct oct_pipeline_row *oct_pipeline(uint32_t *n);
 struct oct_run_options {
     const struct oct_dataset *data;
     struct oct_stats *stats;
-    const char *const *passes; /* run exactly these, in order (NULL-terminated) instead of the pipeline */
+    const char *const *passes; /* run exactly these, in order (NULL-terminated) instead of the pipeline; m->after goes on only
+                                * with those whose turn it is in the pipeline */
     const char *stop_after;    /* pipeline label, or NULL: to the end */
-    /* Called after each pass that ran, m->after already set; NULL: none. */
+    /* Called after each pass that ran, m->after up to date; NULL: none. */
     bool (*after)(void *user, struct oct_module *m, const char *label, double ms, unsigned changes);
     void *user;
     struct oct_text *explain;

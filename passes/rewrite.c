@@ -7,6 +7,11 @@ void oct_resolve_operands(struct oct_node *n) {
     for (int i = 0; i < n->noperands; i++) n->operand[i] = oct_resolve(n->operand[i]);
 }
 
+struct oct_node *oct_origin(const struct oct_module *m, struct oct_node *n) {
+    while (oct_has_flag(n, OCT_SHARESQ) && !oct_kept_float(m, n)) n = oct_operand(n, 0);
+    return n;
+}
+
 const char *oct_suffixed(struct oct_module *m, const char *base, const char *suffix) {
     return oct_sprintf(m->arena, "%s.%s", base, suffix);
 }

@@ -17,6 +17,12 @@ static inline const float *oct_const_floats(const struct oct_node *n) {
 }
 static inline bool oct_takes(const struct oct_node *n, enum oct_attr_id a) { return oct_op_info(n->op)->attrs >> a & 1u; }
 static inline bool oct_has_flag(const struct oct_node *n, unsigned flag) { return (oct_op_info(n->op)->flags & flag) != 0; }
+/* Does a rule keep this op float (act=float)? Then its result is no codes, whatever stands around it. */
+static inline bool oct_kept_float(const struct oct_module *m, const struct oct_node *n) {
+    return m->nrules && !oct_has_flag(n, OCT_QDQ) && oct_qconfig_for(m, n).act == OCT_ACT_FLOAT;
+}
+/* The value whose parameters n carries: back through the ops that share their operand's. */
+struct oct_node *oct_origin(const struct oct_module *m, struct oct_node *n);
 /* "%s.%s", for the names of what a pass makes of a value. */
 const char *oct_suffixed(struct oct_module *m, const char *base, const char *suffix);
 /* A new constant before m->cursor whose data (from the module's arena) is handed over; the name is made fresh from base.suffix.

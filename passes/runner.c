@@ -66,6 +66,20 @@ static bool has_ranges(struct oct_module *m, const char *pass) {
     return true;
 }
 
+/* Index of a label, NROWS when there is none such. */
+static uint32_t row_of(const char *label) {
+    uint32_t i = 0;
+    while (i < NROWS && strcmp(pipeline[i].label, label)) i++;
+    return i;
+}
+
+/* A model stands behind a row only when all rows before it ran as well, in this run or before: compiling on skips them. A pass
+ * out of turn leaves the model where it stands. */
+static void advance(struct oct_module *m, const char *pass) {
+    const uint32_t row = m->after ? row_of(m->after) + 1 : 0;
+    if (row < NROWS && !strcmp(pipeline[row].pass, pass)) m->after = pipeline[row].label;
+}
+
 static bool run_pass(struct oct_pass_env *env, struct oct_module *m, const struct oct_pass_info *p, const char *label,
                      const struct oct_run_options *opt) {
     struct oct_module *before = opt->check_each ? oct_module_clone(m, m->cx) : NULL;
@@ -77,7 +91,7 @@ static bool run_pass(struct oct_pass_env *env, struct oct_module *m, const struc
     if (!p->run(env, m)) return false;
     m->cursor = NULL;
     oct_module_settle(m);
-    m->after = label;
+    advance(m, p->name);
     if (!oct_verify(m)) oct_internal(m->cx, (struct oct_span){0, 0, 0}, "pass '%s' left the module broken", label);
     const double ms = now_ms() - start;
     if (before) {
@@ -117,13 +131,6 @@ static bool run_listed(struct oct_pass_env *env, struct oct_module *m, const str
         if (!run_pass(env, m, p, p->name, opt)) return false;
     }
     return true;
-}
-
-/* Index of a label, NROWS when there is none such. */
-static uint32_t row_of(const char *label) {
-    uint32_t i = 0;
-    while (i < NROWS && strcmp(pipeline[i].label, label)) i++;
-    return i;
 }
 
 static bool run_rows(struct oct_pass_env *env, struct oct_module *m, const struct oct_run_options *opt) {
