@@ -1,19 +1,8 @@
-/* header.c - what goes with a compiled program whatever its language: NAME.h, the report NAME.json, the lines of --explain. */
+/* header.c - what goes with a compiled program whatever its language: NAME.h. */
 #include <ctype.h>
 #include <inttypes.h>
 
 #include "program.h"
-
-static void json_string(struct oct_text *t, const char *s) {
-    oct_text_add(t, "\"");
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\') oct_text_addf(t, "\\%c", c);
-        else if (c < 32 || c > 126) oct_text_addf(t, "\\u%04x", c);
-        else oct_text_addn(t, s, 1);
-    }
-    oct_text_add(t, "\"");
-}
 
 static void print_parameter(const struct oct_unit *u, struct oct_text *t, const struct oct_node *n, const char *name,
                             bool input) {
@@ -58,50 +47,4 @@ void oct_print_header(const struct oct_unit *u, struct oct_text *h) {
         oct_text_add(h, ";\n");
     }
     oct_text_add(h, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
-}
-
-void oct_print_report(const struct oct_unit *u, struct oct_text *j, struct oct_text *e) {
-    const struct oct_program *p = u->program;
-    int64_t macs = 0, weights = 0;
-    unsigned accepted = 0, refused = 0;
-    for (int i = 0; i < p->nconstants; i++) weights += oct_packed_bytes(p->constant[i].data);
-    for (int i = 0; i < u->plan.nsteps; i++) {
-        const struct oct_step *s = &u->plan.step[i];
-        if (s->kind == OCT_STEP_NODE) macs += oct_macs(s->node);
-        accepted += s->b.proofs_accepted;
-        refused += s->b.proofs_refused;
-    }
-    oct_text_addf(j,
-                  "{\n  \"arena_bytes\": %" PRId64 ",\n  \"arena_lower_bound\": %" PRId64 ",\n  \"weight_bytes\": %" PRId64
-                  ",\n  \"text_bytes\": null,\n  \"stack_bytes\": null,\n  \"macs\": %" PRId64
-                  ",\n  \"requant_proofs\": {\"accepted\": %u, \"refused\": %u},\n  \"layers\": [",
-                  u->plan.arena_bytes, u->plan.arena_lower_bound, weights, macs, accepted, refused);
-    for (int i = 0; i < u->plan.nsteps; i++) {
-        const struct oct_step *s = &u->plan.step[i];
-        oct_text_addf(j, "%s\n    {\"name\": ", i ? "," : "");
-        json_string(j, s->node->name);
-        oct_text_add(j, ", \"kernel\": ");
-        json_string(j, s->kind == OCT_STEP_NODE ? s->info->name : s->kind == OCT_STEP_COPY ? "copy" : "border");
-        oct_text_add(j, ", \"recipe\": ");
-        json_string(j, s->b.recipe);
-        oct_text_add(j, ", \"proof\": ");
-        json_string(j, s->b.proof.len ? s->b.proof.s : "");
-        oct_text_addf(j, ", \"macs\": %" PRId64 "}", s->kind == OCT_STEP_NODE ? oct_macs(s->node) : 0);
-        oct_text_addf(e, "%s: %s, %s. %s\n", s->node->name, s->kind == OCT_STEP_NODE ? s->info->name : "layout", s->b.recipe,
-                      s->b.proof.len ? s->b.proof.s : "");
-    }
-    oct_text_add(j, "\n  ],\n  \"fallbacks\": [");
-    int n = 0;
-    for (int i = 0; i < u->plan.nsteps; i++) {
-        const struct oct_step *s = &u->plan.step[i];
-        if (s->kind != OCT_STEP_NODE || !(s->info->flags & OCT_K_FALLBACK)) continue;
-        oct_text_addf(j, "%s\n    {\"name\": ", n++ ? "," : "");
-        json_string(j, s->node->name);
-        oct_text_add(j, ", \"kernel\": ");
-        json_string(j, s->info->name);
-        oct_text_add(j, "}");
-    }
-    oct_text_add(j, n ? "\n  ]\n}\n" : "]\n}\n");
-    oct_text_addf(e, "arena: %" PRId64 " bytes, no planner can do with less than %" PRId64 "\n", u->plan.arena_bytes,
-                  u->plan.arena_lower_bound);
 }

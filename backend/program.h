@@ -68,8 +68,9 @@ void oct_program_make(struct oct_unit *u);
 /* source.c: NAME.c and, where weights go to a file, NAME.weights.bin and NAME.weights.S. */
 void oct_print_source(const struct oct_unit *u, struct oct_compiled *out);
 void oct_print_signature(struct oct_text *t, const struct oct_entry *e); /* in C, without ; or { */
-/* header.c: NAME.h, NAME.json, and the lines of --explain. */
+/* header.c: NAME.h. */
 void oct_print_header(const struct oct_unit *u, struct oct_text *h);
+/* report.c: NAME.json, and the lines of --explain. */
 void oct_print_report(const struct oct_unit *u, struct oct_text *json, struct oct_text *explain);
 /* Text that cannot leave a comment: printable ASCII without * / \ and ?, at most 120 bytes. */
 void oct_comment_text(struct oct_text *t, const char *s);

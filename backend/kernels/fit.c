@@ -100,6 +100,7 @@ int32_t oct_fit_value(const struct oct_fit *f, int64_t x) {
 }
 
 int32_t oct_fit_open(struct oct_kbuild *b, const struct oct_fit *f) {
+    if (f->steps) oct_k_fallback(b, "binary search in a table of steps: no multiply and shift is equal");
     return f->steps ? oct_k_const(b, "steps", LP_I32, STEPS, f->steps) : -1;
 }
 

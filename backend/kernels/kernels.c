@@ -1,6 +1,7 @@
 /* kernels.c - the registry of kernels and what every builder needs: buffers and their bindings, loops over layouts, codes. */
 #include "kernels.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 #define KERNEL(name, op, fits, build, flags, doc)                                                                                \
@@ -35,6 +36,8 @@ bool oct_kernel_build(struct oct_kbuild *b, const struct oct_kernel_info *info) 
     b->overflow_proofs.accepted = b->overflow_proofs.refused = 0;
     b->proofs_accepted = b->proofs_refused = 0;
     oct_text_init(&b->proof, b->arena);
+    b->fallback.len = 0;
+    if (info->flags & OCT_K_FALLBACK) oct_k_fallback(b, "%s", info->doc);
     for (int i = 0; i < OCT_K_MAX_BUFS; i++) b->opened_in[i] = -1;
     b->opened_out = -1;
     if (!info->build(b)) return false;
@@ -102,6 +105,15 @@ int32_t oct_k_scratch(struct oct_kbuild *b, const char *name, enum lp_elem elem,
     int64_t at = (b->scratch_bytes + ALIGN - 1) / ALIGN * ALIGN;
     b->scratch_bytes = at + n * (int64_t)lp_elem_size(elem);
     return open_buffer(b, (struct oct_bind){OCT_BIND_SCRATCH, (int)at}, name, elem, LP_BUF_SCRATCH, n);
+}
+
+void oct_k_fallback(struct oct_kbuild *b, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    if (!b->fallback.len) oct_text_init(&b->fallback, b->arena);
+    else oct_text_add(&b->fallback, "; ");
+    oct_text_vaddf(&b->fallback, fmt, ap);
+    va_end(ap);
 }
 
 enum lp_elem oct_k_elem(enum oct_dtype t) {

@@ -82,7 +82,8 @@ struct oct_kbuild {
         uint32_t accepted, refused; /* no sum leaves 32 bits; one may, so it is 64 bits wide */
     } overflow_proofs;
     uint32_t proofs_accepted,
-        proofs_refused; /* requantizers (blocks of channels) that a cheaper sequence was proved equal to, or not */
+        proofs_refused;       /* requantizers (blocks of channels) that a cheaper sequence was proved equal to, or not */
+    struct oct_text fallback; /* why it is slower than such a layer need be (oct_k_fallback); empty: it is not */
     /* which buffer was opened for what; -1: not yet */
     int32_t opened_in[OCT_K_MAX_BUFS], opened_out;
 };
@@ -120,6 +121,9 @@ int32_t oct_k_out(struct oct_kbuild *b);
 int32_t oct_k_const(struct oct_kbuild *b, const char *name, enum lp_elem elem, int64_t n, const void *data);
 int32_t oct_k_scratch(struct oct_kbuild *b, const char *name, enum lp_elem elem, int64_t n);
 enum lp_elem oct_k_elem(enum oct_dtype t); /* how a model type is stored */
+
+/* Notes a reason why this kernel does not take the fast way; the report lists it. */
+void oct_k_fallback(struct oct_kbuild *b, const char *fmt, ...) OCT_PRINTF(2, 3);
 
 /* Opens loops over the axes that `n` layouts of equal dims walk together: axes of size 1 vanish, neighbours merge where all
  * layouts allow it, the axis with the smallest stride of at[0] is innermost. addr[i] becomes the address of the current

@@ -99,6 +99,8 @@ static bool plan(struct layer *l, struct oct_kbuild *b) {
     b->acc_bound = bound;
     if (l->wide) b->overflow_proofs.refused++;
     else b->overflow_proofs.accepted++;
+    if (l->wide) oct_k_fallback(b, "sums of 64 bits: an accumulator may reach %" PRId64, bound);
+    if (!l->w8) oct_k_fallback(b, "weights of 16 bits: less their zero point they leave 8");
     oct_k_clamp_range(y, &qmin, &qmax);
     return oct_rq_plan(b, y->at.profile, (uint32_t)outputs, m, l->lo, l->hi, oct_zero(y->type.q, 0), qmin, qmax, &l->rq);
 }

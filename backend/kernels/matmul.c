@@ -72,6 +72,8 @@ bool oct_build_matmul(struct oct_kbuild *b) {
                   (long long)terms);
         return false;
     }
+    b->acc_bound = hi;
+    b->overflow_proofs.accepted++;
     if (!oct_rq_plan(b, b->node->at.profile, 1, &m, &lo, &hi, oct_zero(b->node->type.q, 0), qmin, qmax, &rq)) return false;
     build(b, &rq);
     return true;

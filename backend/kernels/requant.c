@@ -231,6 +231,7 @@ bool oct_rq_plan(struct oct_kbuild *b, enum oct_profile p, uint32_t n, const dou
         } else {
             b->proofs_refused++;
             if (p == OCT_profile_onnx) return refuse(b, OCT_E6003, "profile onnx, and no integer sequence proves equal to it");
+            oct_k_fallback(b, "a shift for each channel: one for all is not equal");
             oct_text_addf(&b->proof, "requantize: the profile's own sequence; one shift for all channels is not equal. ");
         }
     } else if (p == OCT_profile_onnx) {

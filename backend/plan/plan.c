@@ -102,6 +102,7 @@ static bool stays(const struct oct_node *n, const struct oct_layout *in, struct 
 
 static void build_begin(struct oct_kbuild *b) {
     b->k = lp_new(b->cx, b->arena);
+    b->acc_bound = -1;
     oct_text_init(&b->proof, b->arena);
     for (int i = 0; i < OCT_K_MAX_BUFS; i++) b->opened_in[i] = -1;
     b->opened_out = -1;

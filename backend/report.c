@@ -1,0 +1,98 @@
+/* report.c - what was made of a model: NAME.json with numbers for programs, a line for each layer for people (--explain). */
+#include <inttypes.h>
+#include <string.h>
+
+#include "program.h"
+
+static void json_string(struct oct_text *t, const char *s) {
+    oct_text_add(t, "\"");
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\') oct_text_addf(t, "\\%c", c);
+        else if (c < 32 || c > 126) oct_text_addf(t, "\\u%04x", c);
+        else oct_text_addn(t, s, 1);
+    }
+    oct_text_add(t, "\"");
+}
+static void json_pair(struct oct_text *t, const char *key, const char *s) {
+    oct_text_addf(t, "\"%s\": ", key);
+    json_string(t, s);
+}
+
+static const char *kernel_name(const struct oct_step *s) {
+    static const char *const names[] = {[OCT_STEP_COPY] = "copy", [OCT_STEP_FILL] = "border"};
+    return s->kind == OCT_STEP_NODE ? s->info->name : names[s->kind];
+}
+static const char *text_or(const struct oct_text *t, const char *none) { return t->len ? t->s : none; }
+static int64_t macs_of(const struct oct_step *s) { return s->kind == OCT_STEP_NODE ? oct_macs(s->node) : 0; }
+
+static void print_totals(const struct oct_unit *u, struct oct_text *j) {
+    const struct oct_program *p = u->program;
+    int64_t macs = 0, weights = 0;
+    uint32_t overflow[2] = {0, 0}, requantize[2] = {0, 0};
+    for (int i = 0; i < p->nconstants; i++) weights += oct_packed_bytes(p->constant[i].data);
+    for (int i = 0; i < u->plan.nsteps; i++) {
+        const struct oct_kbuild *b = &u->plan.step[i].b;
+        macs += macs_of(&u->plan.step[i]);
+        overflow[0] += b->overflow_proofs.accepted;
+        overflow[1] += b->overflow_proofs.refused;
+        requantize[0] += b->proofs_accepted;
+        requantize[1] += b->proofs_refused;
+    }
+    oct_text_addf(j,
+                  "  \"arena_bytes\": %" PRId64 ",\n  \"arena_lower_bound\": %" PRId64 ",\n  \"weight_bytes\": %" PRId64
+                  ",\n  \"text_bytes\": null,\n  \"stack_bytes\": null,\n  \"macs\": %" PRId64
+                  ",\n  \"proofs\": {\n    \"overflow\": {\"accepted\": %" PRIu32 ", \"refused\": %" PRIu32
+                  "},\n    \"requantize\": {\"accepted\": %" PRIu32 ", \"refused\": %" PRIu32 "}\n  },\n",
+                  u->plan.arena_bytes, u->plan.arena_lower_bound, weights, macs, overflow[0], overflow[1], requantize[0],
+                  requantize[1]);
+}
+
+static void print_layer(const struct oct_step *s, struct oct_text *j) {
+    oct_text_add(j, "{");
+    json_pair(j, "name", s->node->name);
+    oct_text_add(j, ", ");
+    json_pair(j, "kernel", kernel_name(s));
+    oct_text_add(j, ", ");
+    json_pair(j, "recipe", s->b.recipe);
+    oct_text_add(j, ", ");
+    json_pair(j, "proof", text_or(&s->b.proof, ""));
+    if (s->b.acc_bound >= 0) oct_text_addf(j, ", \"acc_bound\": %" PRId64, s->b.acc_bound);
+    else oct_text_add(j, ", \"acc_bound\": null");
+    oct_text_addf(j, ", \"macs\": %" PRId64 "}", macs_of(s));
+}
+
+static void print_fallback(const struct oct_step *s, struct oct_text *j) {
+    oct_text_add(j, "{");
+    json_pair(j, "name", s->node->name);
+    oct_text_add(j, ", ");
+    json_pair(j, "kernel", kernel_name(s));
+    oct_text_add(j, ", ");
+    json_pair(j, "reason", s->b.fallback.s);
+    oct_text_add(j, "}");
+}
+
+void oct_print_report(const struct oct_unit *u, struct oct_text *j, struct oct_text *e) {
+    const struct oct_plan *p = &u->plan;
+    int n = 0;
+    oct_text_add(j, "{\n");
+    print_totals(u, j);
+    oct_text_add(j, "  \"layers\": [");
+    for (int i = 0; i < p->nsteps; i++) {
+        const struct oct_step *s = &p->step[i];
+        oct_text_add(j, i ? ",\n    " : "\n    ");
+        print_layer(s, j);
+        oct_text_addf(e, "%s: kernel %s, %s. %s\n", s->node->name, kernel_name(s), s->b.recipe, text_or(&s->b.proof, ""));
+    }
+    oct_text_add(j, "\n  ],\n  \"fallbacks\": [");
+    for (int i = 0; i < p->nsteps; i++) {
+        const struct oct_step *s = &p->step[i];
+        if (!s->b.fallback.len) continue;
+        oct_text_add(j, n++ ? ",\n    " : "\n    ");
+        print_fallback(s, j);
+        oct_text_addf(e, "%s: fallback: %s\n", s->node->name, s->b.fallback.s);
+    }
+    oct_text_add(j, n ? "\n  ]\n}\n" : "]\n}\n");
+    oct_text_addf(e, "arena: %" PRId64 " bytes, no planner can do with less than %" PRId64 "\n", p->arena_bytes,
+                  p->arena_lower_bound);
+}
