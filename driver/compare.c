@@ -55,8 +55,9 @@ static void add(struct pair *p, const struct oct_tensor *x, const struct oct_ten
     p->seen += p->elements;
 }
 
-static double sqnr(const struct pair *p) { return 10 * log10(p->signal / p->noise); }
-static double cosine(const struct pair *p) { return p->dot / sqrt(p->signal * p->power); }
+/* Nothing differs: infinite, even where all is zero. */
+static double sqnr(const struct pair *p) { return p->noise == 0 ? INFINITY : 10 * log10(p->signal / p->noise); }
+static double cosine(const struct pair *p) { return p->noise == 0 ? 1 : p->dot / sqrt(p->signal * p->power); }
 static double clipped(const struct pair *p) { return (double)p->clipped / (double)p->seen; }
 
 static void feed(struct oct_exec *ex, const struct oct_dataset *data, int64_t run) {

@@ -75,7 +75,7 @@ static void agree(const struct drv_result *r, const struct drv_result *ref, int6
         noise += e * e;
     }
     f->agreement = share(hits, n);
-    f->sqnr_db = 10 * log10(signal / noise);
+    f->sqnr_db = noise == 0 ? INFINITY : 10 * log10(signal / noise);
 }
 
 static void print(struct drv *d, const struct figures *f) {

@@ -120,6 +120,10 @@ bool oct_data_fit(struct oct_ctx *cx, struct oct_arena *a, const struct oct_arra
     for (int i = 0; i < x->rank; i++) n *= x->dim[i]; /* the file holds them: no overflow */
     if (types[x->type].dtype == (int)t->dtype) {
         *data = x->data;
+        if (t->q && t->dtype == OCT_U8 && (t->q->scale[0] != 1 || oct_zero(t->q, 0) != 0)) /* pixels look the same */
+            oct_note(cx, nowhere,
+                     "%s: u8 data are taken as codes of input '%s' (scale %g, zero point %d); real values must be f32", x->name,
+                     input->name, (double)t->q->scale[0], (int)oct_zero(t->q, 0));
         return true;
     }
     /* Integers of the code's own width are codes, whatever the sub-byte type; all else are real values. */

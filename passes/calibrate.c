@@ -22,7 +22,7 @@ static bool choose(struct oct_pass_env *env, struct oct_node *n, const struct oc
     const struct oct_observer *observer = oct_observer_find(name);
     if (!observer) {
         oct_error(env->cx, n->span, OCT_E5101, "observe: no observer is called '%s'", name);
-        oct_help(env->cx, "`octavo ops observe` and docs/quantization.md list them: minmax, mse");
+        oct_help(env->cx, "docs/quantization.md lists them");
         return false;
     }
     if (h->nan || h->inf)

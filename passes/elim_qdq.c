@@ -26,7 +26,14 @@ static bool moves_codes(const struct oct_node *n, const struct oct_type *codes) 
 /* n = move(dequantize(x))  ->  n = move(x), n.dq = dequantize(n) */
 static void push_down(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n) {
     struct oct_node *x = oct_codes_of(n->operand[0]);
-    if (!x || oct_kept_float(m, n) || !moves_codes(n, &x->type)) return;
+    if (!x || oct_kept_float(m, n)) return;
+    if (!moves_codes(n, &x->type)) {
+        oct_set_why(m, n, "float: %s",
+                    n->op == OCT_OP_pad && x->type.q->axis < 0
+                        ? "its value is none that the operand's codes stand for; pad with 0, or with scale times a whole number"
+                        : "the operand has a scale per channel, whose axis would move");
+        return;
+    }
     m->cursor = n;
     struct oct_node *by = oct_build_like(m, n, &x, 1, NULL);
     oct_replace_named(m, n, by);

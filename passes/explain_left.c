@@ -17,7 +17,7 @@ static void explain(struct oct_pass_env *env, const struct oct_module *m, const 
         oct_explain(env, n, "%s", why);
     } else if (n->op == OCT_OP_quantize) {
         if (x->op == OCT_OP_input)
-            oct_explain(env, n, "stays: boundary of the model (option io=float, or '%s' is read as float too)", x->name);
+            oct_explain(env, n, "stays: boundary of the model (option io=float, or '%s' is read in another way too)", x->name);
         else oct_explain(env, n, "stays: '%s' before it is float", x->name);
     } else if (n->op == OCT_OP_dequantize) {
         if (reader) oct_explain(env, n, "stays: '%s' reads it as float", reader->name);

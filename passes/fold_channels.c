@@ -9,9 +9,7 @@
  * that mixes channels in another way stay whole. */
 #include <string.h>
 
-#include "pass.h"
-
-oct_pass_fn oct_pass_fold_channels;
+#include "rewrite.h"
 
 struct value {
     struct value *group; /* union-find parent */
@@ -45,20 +43,14 @@ static void pin(const struct oct_node *n) {
     if (n && val(n)) root(val(n))->pinned = true;
 }
 
-/* ---- what an op does with channels
- * --------------------------------------------------------------------------------------------- */
+/* ---- what an op does with channels ---------------------------------------------------------------------------------------- */
 
-enum role {
-    MIXES,
-    PRODUCES,
-    KEEPS
-}; /* anything; conv2d and dense over all channels; result channel c depends on operand channel c */
-
-static bool is_constant(const struct oct_node *n) { return n && n->op == OCT_OP_const; }
+/* Anything; conv2d and dense over all channels; result channel c depends on operand channel c alone. */
+enum role { MIXES, PRODUCES, KEEPS };
 
 static bool linear_with_constants(const struct oct_node *n) {
-    return (oct_op_info(n->op)->flags & OCT_LINEAR) && is_constant(n->operand[1]) && n->operand[1]->type.q &&
-           val(n->operand[0]) && (n->noperands < 3 || !n->operand[2] || is_constant(n->operand[2]));
+    return (oct_op_info(n->op)->flags & OCT_LINEAR) && oct_is_const(n->operand[1]) && n->operand[1]->type.q &&
+           val(n->operand[0]) && (n->noperands < 3 || !n->operand[2] || oct_is_const(n->operand[2]));
 }
 
 static bool depthwise(const struct oct_node *n) {
@@ -102,8 +94,7 @@ static bool padded(const struct oct_node *n) {
     return n->op == OCT_OP_conv2d && (n->at.pad[0] | n->at.pad[1] | n->at.pad[2] | n->at.pad[3]);
 }
 
-/* ---- intervals
- * -------------------------------------------------------------------------------------------------------------------- */
+/* ---- intervals ------------------------------------------------------------------------------------------------------------ */
 
 static int32_t const_code(const struct oct_node *c, int64_t i) { return (int32_t)oct_load_int(c->type.dtype, c->data, i); }
 
@@ -148,14 +139,14 @@ static bool run_at(struct work *k, const struct oct_node *n, bool high) {
     struct oct_module *probe = oct_module_new(k->env->cx, "probe");
     struct oct_node *in[2] = {NULL, NULL};
     for (int i = 0; i < n->noperands; i++)
-        in[i] = is_constant(n->operand[i]) ? oct_build_const(probe, NULL, &n->operand[i]->type, n->operand[i]->data, n->span)
-                                           : oct_build_input(probe, i ? "b" : "a", &n->operand[i]->type, n->span);
+        in[i] = oct_is_const(n->operand[i]) ? oct_build_const(probe, NULL, &n->operand[i]->type, n->operand[i]->data, n->span)
+                                            : oct_build_input(probe, i ? "b" : "a", &n->operand[i]->type, n->span);
     struct oct_node *y = oct_build(probe, n->op, "y", in, n->noperands, &n->at, &n->type, n->span);
     if (y) oct_add_output(probe, "y", y, n->span);
     struct oct_exec *ex = y ? oct_exec_new(k->env->cx, probe, 1) : NULL;
     if (ex) {
         for (int i = 0; i < n->noperands; i++) {
-            if (is_constant(n->operand[i])) continue;
+            if (oct_is_const(n->operand[i])) continue;
             const struct oct_tensor *t = oct_exec_value(ex, in[i]);
             const struct value *v = val(n->operand[i]);
             const int64_t elements = oct_tensor_elements(t), inner = elements / (t->type.dim[0] * v->channels);
@@ -213,8 +204,7 @@ static bool keeping_interval(struct work *k, const struct oct_node *n) {
     return true;
 }
 
-/* ---- groups
- * -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- groups --------------------------------------------------------------------------------------------------------------- */
 
 static struct value *new_value(struct work *k, const struct oct_node *n) {
     const struct oct_type *t = &n->type;
@@ -252,7 +242,7 @@ static bool analyse(struct work *k) {
     return true;
 }
 
-/* A constant that `n` reads can move into its bias: no padding, or equal to what padding is; and the bias stays an int32. */
+/* A constant that `n` reads can move into its bias: no padding, or equal to what padding is. */
 static bool absorbs(const struct oct_node *n, int32_t c) {
     const struct oct_node *x = n->operand[0];
     return !padded(n) || val(x)->lo[c] == oct_zero(x->type.q, 0);
@@ -284,8 +274,7 @@ static void choose(struct work *k) {
     }
 }
 
-/* ---- rewriting
- * ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- rewriting ------------------------------------------------------------------------------------------------------------ */
 
 static const uint8_t *dead_of(const struct oct_node *n) { return val(n) ? root(val(n))->dead : NULL; }
 static int32_t live_of(const struct oct_node *n) { return root(val(n))->live; }
@@ -392,7 +381,10 @@ bool oct_pass_fold_channels(struct oct_pass_env *env, struct oct_module *m) {
     struct work k = {env, m};
     if (!analyse(&k)) return false;
     choose(&k);
-    if (!biases_fit(&k)) return true;
+    if (!biases_fit(&k)) {
+        if (env->explain) oct_text_addf(env->explain, "%s: constant channels stay: a bias would leave 32 bits\n", m->name);
+        return true;
+    }
     for (struct oct_node *n = m->first, *next; n; n = next) {
         next = n->next;
         if (!rewrite(&k, n)) return false;

@@ -40,7 +40,7 @@ def case(name, text, data, want, engines=("interp", "c")):
                 t.check(got == (shape, values), f"{name}, {engine}, {threads} threads: {key} is {got}, not {(shape, values)}")
     given[::2] = ["--data"] * (len(given) // 2)
     for x in run_json("compare", path("m.8vo"), path("m.8vo"), *given)["tensors"]:
-        t.check(x["max_abs"] == 0, f"{name}: {x['name']} differs from itself")
+        t.check(x["max_abs"] == 0 and x["cosine"] == 1, f"{name}: {x['name']} differs from itself: {x}")
 
 
 two = [1.0, -2.0, 3.0, 4.0, -5.0, 6.0, 7.0, 8.0]
@@ -63,6 +63,7 @@ case("an output that is an input", "input x : f32[N,2]\ny = relu(x)\noutput x\no
 case("an output that is a constant", "const @c : f32[2] = (5, 6)\ninput x : f32[N,2]\ny = relu(x)\noutput c = @c\noutput y",
      {"x": ((2, 2), two[:4])}, {"c": ((2, 2), [5.0, 6.0, 5.0, 6.0]), "y": ((2, 2), pos[:4])}, engines=("interp",))
 run("compile", path("m.8vo"), "-o", path("no"), expect=69)  # C has no constant outputs, and says so
+case("nothing but zeros", "input x : f32[N,1]\ny = relu(x)\noutput y", {"x": ((2, 1), [0.0, 0.0])}, {"y": ((2, 1), [0.0, 0.0])})
 case("an input that nothing reads", "input x : f32[N,1]\ninput u : f32[N,3]\ny = relu(x)\noutput y",
      {"x": ((2, 1), [-1.0, 2.0]), "u": ((2, 3), [0.0] * 6)}, {"y": ((2, 1), [0.0, 2.0])})
 

@@ -121,6 +121,9 @@ static void quantized_inputs_take_codes_or_real_values(void **state) {
     q = fit(&t, &x, &n, &said);
     assert_true(q[0] == 10 && q[1] == 12 && q[2] == 14 && q[3] == 127);
     assert_non_null(strstr(said, "codes must be given in its own element type"));
+    t.dtype = OCT_U8; /* pixels could be meant: said, though nothing is converted */
+    assert_ptr_equal(fit(&t, &x, &n, &said), pixels);
+    assert_non_null(strstr(said, "note: x.npy: u8 data are taken as codes of input 'in' (scale 0.5, zero point 10)"));
     t.dtype = OCT_I4; /* codes below a byte are stored one to a byte, and must be in range */
     static const int8_t nibbles[] = {-8, 7, 8, 0};
     x = array_of(OCT_NPY_I8, 1, 4, 0, nibbles);

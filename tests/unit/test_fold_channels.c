@@ -188,9 +188,52 @@ static void a_channel_with_two_codes_stays(void **state) {
     }
 }
 
+/* 16-bit activations under tflm round by a multiplier of 16 bits. The constant of a dead channel must be the code that the
+ * interpreter gives: with the multiplier of 31 bits it would be another here. */
+static void sixteen_bits_under_tflm(void **state) {
+    (void)state;
+    struct oct_requant wide, narrow;
+    const float s_x = 0.001f, s_w = 0.0123f, s_y = 0.00002f;
+    assert_true(oct_requant_from_scales(OCT_profile_tflm, s_x, s_w, s_y, &wide));
+    assert_true(oct_requant_linear(OCT_profile_tflm, OCT_I16, s_x, s_w, s_y, &narrow));
+    int32_t b = 1;
+    while (oct_requant_apply(&wide, b) == oct_requant_apply(&narrow, b)) b++;
+    struct oct_ctx cx;
+    oct_ctx_init(&cx);
+    struct oct_module *m = oct_module_new(&cx, "m");
+    struct oct_type t = type(m, OCT_I16, 2, (int64_t[]){1, 1}, s_x, 0), wt = type(m, OCT_I8, 2, (int64_t[]){2, 1}, s_w, 0),
+                    yt = type(m, OCT_I16, 2, (int64_t[]){1, 2}, s_y, 0), vt = type(m, OCT_I8, 2, (int64_t[]){1, 2}, 1.0f, 0),
+                    zt = type(m, OCT_I16, 2, (int64_t[]){1, 1}, s_y, 0);
+    const struct oct_type bt = {.dtype = OCT_I32, .rank = 1, .dim = {2}};
+    static const int8_t w[2] = {0, 3}, v[2] = {1, 1};
+    const int32_t bias_codes[2] = {b, 5};
+    struct oct_attrs at;
+    oct_attrs_init(&at);
+    OCT_SET(at, profile, OCT_profile_tflm);
+    struct oct_node *x = oct_build_input(m, "x", &t, (struct oct_span){0, 0, 0});
+    struct oct_node *first[3] = {x, oct_build_const(m, "w", &wt, w, x->span), oct_build_const(m, "b", &bt, bias_codes, x->span)};
+    struct oct_node *y = oct_build(m, OCT_OP_dense, "y", first, 3, &at, &yt, x->span);
+    struct oct_node *second[2] = {y, oct_build_const(m, "v", &vt, v, x->span)};
+    oct_add_output(m, "z", oct_build(m, OCT_OP_dense, "z", second, 2, &at, &zt, x->span), x->span);
+    int16_t before = 0, after = 0;
+    for (int pass = 0; pass < 2; pass++) {
+        struct oct_exec *ex = oct_exec_new(&cx, m, 1);
+        assert_non_null(ex);
+        *(int16_t *)oct_exec_value(ex, oct_find_value(m, "x"))->data = 100;
+        oct_exec_run(ex, NULL, NULL);
+        *(pass ? &after : &before) = *(const int16_t *)oct_exec_value(ex, m->output[0].node)->data;
+        oct_exec_free(ex);
+        const struct oct_run_options opt = {.passes = (const char *const[]){"fold_channels", NULL}};
+        if (!pass) assert_true(oct_run_pipeline(&cx, m, &opt));
+    }
+    assert_int_equal(oct_find_value(m, "y")->type.dim[1], 1);
+    assert_int_equal(before, after);
+    oct_ctx_free(&cx);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(dead_channels_leave),
-                                       cmocka_unit_test(a_constant_beside_the_zero_point_stays_under_padding),
-                                       cmocka_unit_test(a_channel_with_two_codes_stays)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(dead_channels_leave), cmocka_unit_test(a_constant_beside_the_zero_point_stays_under_padding),
+        cmocka_unit_test(a_channel_with_two_codes_stays), cmocka_unit_test(sixteen_bits_under_tflm)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
