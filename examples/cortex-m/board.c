@@ -1,4 +1,5 @@
-/* board.c - from reset to main on a Cortex-M with FPU: vector table, FPU and MVE on, .data and .bss, semihosting. No vendor code. */
+/* board.c - from reset to main on a Cortex-M with FPU: vector table, FPU and MVE on, .data and .bss, semihosting. No vendor code.
+ */
 #include "board.h"
 
 int main(void);

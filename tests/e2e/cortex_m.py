@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""The firmware example on three boards: digits, and the shared networks where they are, 16 inputs each. No code may differ from the
+interpreter's; the figures that the board prints are those of the linked ELF, of the report and of the compiler. Prints a table of it
+all. A missing compiler or emulator is a failure: scripts/setup.sh --tests installs them."""
+import os, re, shutil, subprocess, sys
+import common
+from common import Tally, data, folder, model, octavo, read, run, shared, source
+
+SCRIPT = os.path.join(source, "examples", "cortex-m", "run.sh")
+BOARDS = {"an386": "cortex-m4", "an500": "cortex-m7", "an547": "cortex-m55"}
+MODELS = {"ad": "ad_autoencoder", "kws": "kws_dscnn", "ic": "ic_resnet8", "vww": "vww_mobilenetv1_025_96"}
+CALLS = {"memcpy", "memset"}  # all that the network's object may want of others
+CALLS_STACK = 32  # bytes that these may push
+t = Tally()
+
+
+def tool(*args):
+    return subprocess.run(["arm-none-eabi-" + args[0], *args[1:]], capture_output=True, text=True, check=True).stdout
+
+
+def boot(board, out, args):
+    p = subprocess.run(["sh", SCRIPT, "--board", board, "--out", out, *args], capture_output=True, text=True)
+    if not t.check(p.returncode == 0, f"{board} {args}: exit {p.returncode}\n{p.stdout}{p.stderr}"):
+        return None
+    return {k: int(v) for k, v in re.findall(r"(inputs|differing codes|flash|text|constants|arena|painted stack|at most):? (\d+)", p.stdout)}
+
+
+def sections(path):
+    """Bytes of each section, by name; an object has one of a name only."""
+    rows = [line.split() for line in tool("size", "-A", path).splitlines()]
+    return {r[0]: int(r[1]) for r in rows if len(r) == 3 and r[0].startswith(".")}
+
+
+def stack_bound(out, cpu):
+    """Bytes of stack of net_run and all it calls, from the compiler's call graph of the same C with the same flags."""
+    run("compile", f"{out}/q.8vo", "--target", cpu, "-o", f"{out}/c/net")
+    tool("gcc", f"-mcpu={cpu}", "-mthumb", "-mfloat-abi=hard", "-O3", "-fcallgraph-info=su", "-c", f"{out}/c/net.c", "-o", f"{out}/c/net.o")
+    text = open(f"{out}/c/net.ci").read()
+    own = {n: int(b) for n, b in re.findall(r'node: { title: "([^"]*)" label: "[^"]*\\n(\d+) bytes \(static\)', text)}
+    calls = {}
+    for a, b in re.findall(r'edge: { sourcename: "([^"]*)" targetname: "([^"]*)"', text):
+        calls.setdefault(a, set()).add(b)
+
+    def depth(f):  # a cycle would end as a RecursionError: none is allowed
+        return own.get(f, CALLS_STACK) + max(map(depth, calls.get(f, ())), default=0)
+    return depth(next(f for f in own if f.split(":")[-1] == "net_run"))
+
+
+def check(name, board, args):
+    cpu, out = BOARDS[board], folder(f"{board}-{name}")
+    got = boot(board, out, args)
+    if not got:
+        return
+    what = f"{name} on {cpu}:"
+    report = common.json.loads(read(f"{out}/net.json"))
+    image, net = sections(f"{out}/image.elf"), sections(f"{out}/net.o")
+    kind = lambda prefix: sum(n for s, n in net.items() if s == prefix or s.startswith(prefix + "."))
+    t.check(got["inputs"] == 16 and got["differing codes"] == 0, f"{what} {got['differing codes']} codes differ")
+    t.check(got["flash"] == image[".network"] == got["text"] + got["constants"], f"{what} flash {got['flash']}, linked {image['.network']}")
+    for part, size in ("text", kind(".text")), ("constants", kind(".rodata")):  # sections are aligned to 16 at most
+        t.check(0 <= got[part] - size < 16 * len(net), f"{what} {part} {got[part]}, in the object {size}")
+    t.check(got["constants"] >= report["weight_bytes"], f"{what} constants {got['constants']}, report {report['weight_bytes']}")
+    t.check(kind(".data") == kind(".bss") == 0, f"{what} the network has variables")
+    arena = int(re.search(r"^\w+ (\w+) B arena$", tool("nm", "-S", f"{out}/image.elf"), re.M)[1], 16)
+    t.check(got["arena"] == arena == report["arena_bytes"], f"{what} arena {got['arena']}, linked {arena}, report {report['arena_bytes']}")
+    wants = set(tool("nm", "-u", f"{out}/net.o").split()) - {"U"}
+    t.check(wants <= CALLS, f"{what} the object calls {wants - CALLS}")
+    bound = stack_bound(out, cpu)
+    t.check(0 < got["painted stack"] <= bound, f"{what} painted stack {got['painted stack']}, bound {bound}")
+    counted = f"{got['at most']:,}" if "at most" in got else "not counted"
+    if os.path.isdir(os.path.join(shared, "tools", "qemu-icount")):
+        t.check(got.get("at most", 0) > report["macs"] / 8, f"{what} {counted} instructions for {report['macs']} MACs")
+    print(f"| {name} | {board}, {cpu} | {got['inputs']} | {got['differing codes']} | {counted} | {got['flash']:,} | {got['text']:,} "
+          f"| {got['arena']:,} | {got['painted stack']} | {bound} |", flush=True)
+
+
+for program in "arm-none-eabi-gcc", "qemu-system-arm":
+    if not shutil.which(program):
+        sys.exit(f"{program} is missing: scripts/setup.sh --tests")
+nets = {"digits": []}
+if os.path.isdir(os.path.join(shared, "models")):
+    for name, file in MODELS.items():
+        cal, test, _ = common.FLOAT_MODELS[file]
+        nets[name] = [model(file), data(cal), data(test)]
+print("| network | board | inputs | differing codes | instructions per inference | flash | of it text | arena | painted stack | bound |")
+print("|---|---|---|---|---|---|---|---|---|---|")
+for name, args in nets.items():
+    for board in BOARDS:
+        check(name, board, args)
+
+# The comparison on the board notices one code: the same image with one expected code flipped.
+out = folder("an386-digits")
+elf, codes = bytearray(read(f"{out}/image.elf")), read(f"{out}/codes.bin")
+at = elf.find(codes)
+if t.check(at > 0, "the codes are not in the image"):
+    elf[at + len(codes) - 1] ^= 1
+    with open(f"{out}/flipped.elf", "wb") as f:
+        f.write(elf)
+    p = subprocess.run(["timeout", "60", "qemu-system-arm", "-M", "mps2-an386", "-display", "none", "-semihosting", "-kernel", f"{out}/flipped.elf"],
+                       capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    t.check(p.returncode == 1 and "differing codes: 1\n" in p.stdout + p.stderr, f"flipped: exit {p.returncode}\n{p.stdout}{p.stderr}")
+p = subprocess.run(["sh", SCRIPT, "--board", "an999"], capture_output=True, text=True)
+t.check(p.returncode == 64 and "no board an999" in p.stderr, f"an999: exit {p.returncode}\n{p.stderr}")
+t.close()
