@@ -5,7 +5,8 @@
  * results of ops that share their operand's parameters. */
 #include "rewrite.h"
 
-enum { WANTED = 1, GOVERNED = 2 }; /* of node->mark: an integer op reads it; a hand-placed quantize reads it or made it */
+/* Of node->mark: an integer op makes or reads it; a hand-placed quantize reads it or made it. Above them the node's number. */
+enum { WANTED = 1, GOVERNED = 2, FLAGS = WANTED | GOVERNED, NUMBER_AT = 2 };
 
 /* What the words of QRULE(act) and its neighbours mean, in their order. */
 static const enum oct_dtype act_dtype[] = {OCT_I8, OCT_U8, OCT_I16, OCT_F32};
@@ -33,18 +34,20 @@ static struct oct_node *observe(struct oct_module *m, struct oct_node *n, struct
 
 bool oct_pass_insert_observers(struct oct_pass_env *env, struct oct_module *m) {
     if (m->option[OCT_OPT_quantize] == OCT_QUANTIZE_OFF) return true;
-    /* Who governs a value already, and who reads it as an integer. tag: the first integer reader, whose rules serve where the
-     * producer is float. Only float values matter; constants are quantized from their own values. */
-    OCT_FOR_NODES(m, n) n->mark = 0, n->tag = NULL;
+    /* Who governs a value already, and who reads it as an integer: of each the first, whose rules serve where the producer is
+     * float. Only float values matter; constants are quantized from their own values. */
+    struct oct_node **const reader = OCT_NEW_N(env->scratch, struct oct_node *, m->nnodes);
+    uint32_t number = 0;
+    OCT_FOR_NODES(m, n) n->mark = number++ << NUMBER_AT, oct_note_origin(m, n);
     OCT_FOR_NODES(m, n) {
-        if (n->op == OCT_OP_quantize || n->op == OCT_OP_observe) oct_origin(m, n->operand[0])->mark |= GOVERNED;
+        if (n->op == OCT_OP_quantize || n->op == OCT_OP_observe) oct_origin(n->operand[0])->mark |= GOVERNED;
         if (n->op == OCT_OP_dequantize) n->mark |= GOVERNED;
         if (!will_be_integer(m, n)) continue;
         for (int i = 0; i < n->noperands; i++) {
             if (!n->operand[i] || n->operand[i]->op == OCT_OP_const) continue;
-            struct oct_node *from = oct_origin(m, n->operand[i]);
+            struct oct_node *from = oct_origin(n->operand[i]), **first = &reader[from->mark >> NUMBER_AT];
             from->mark |= WANTED;
-            if (!from->tag) from->tag = n;
+            if (!*first) *first = n;
         }
         if (!oct_has_flag(n, OCT_SHARESQ)) n->mark |= WANTED;
     }
@@ -52,11 +55,10 @@ bool oct_pass_insert_observers(struct oct_pass_env *env, struct oct_module *m) {
     for (struct oct_node *n = m->first, *next; n; n = next) {
         next = n->next;
         for (int i = 0; i < n->noperands; i++) n->operand[i] = oct_resolve(n->operand[i]);
-        const bool shares = oct_origin(m, n) != n;
-        if (n->type.dtype != OCT_F32 || n->op == OCT_OP_const || n->mark != WANTED || shares) continue;
-        struct oct_node *const reader = n->tag;
+        if (n->type.dtype != OCT_F32 || n->op == OCT_OP_const || (n->mark & FLAGS) != WANTED || oct_origin(n) != n) continue;
+        const struct oct_node *by = will_be_integer(m, n) ? NULL : reader[n->mark >> NUMBER_AT];
         m->cursor = next;
-        struct oct_node *o = observe(m, n, oct_qconfig_for(m, will_be_integer(m, n) || !reader ? n : reader));
+        struct oct_node *o = observe(m, n, oct_qconfig_for(m, by ? by : n));
         if (!o) return false;
         n->fwd = o;
         env->changes++;

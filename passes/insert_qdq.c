@@ -41,8 +41,8 @@ static void replace_observe(struct oct_pass_env *env, struct oct_module *m, stru
 }
 
 /* The type whose scale a value has, when it comes from codes: elim_qdq brings the dequantize down to its reader. */
-static const struct oct_type *codes_of(const struct oct_module *m, struct oct_node *x) {
-    const struct oct_node *from = oct_origin(m, x);
+static const struct oct_type *codes_of(struct oct_node *x) {
+    const struct oct_node *from = oct_origin(x);
     return from->op == OCT_OP_dequantize ? &from->operand[0]->type : NULL;
 }
 
@@ -76,7 +76,7 @@ static void quantize_operand(struct oct_pass_env *env, struct oct_module *m, str
 static void quantize_constants(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n) {
     const struct oct_type *codes = NULL;
     for (int i = 0; i < n->noperands && !codes; i++)
-        if (n->operand[i] && !oct_is_const(n->operand[i])) codes = codes_of(m, n->operand[i]);
+        if (n->operand[i] && !oct_is_const(n->operand[i])) codes = codes_of(n->operand[i]);
     if (!codes || !codes->q || codes->q->axis >= 0) return;
     for (int i = 0; i < n->noperands; i++) {
         const struct oct_node *c = n->operand[i];
@@ -88,22 +88,23 @@ static void quantize_constants(struct oct_pass_env *env, struct oct_module *m, s
 
 bool oct_pass_insert_qdq(struct oct_pass_env *env, struct oct_module *m) {
     /* mark: the value will be quantized, so its op can become an integer op if its operands are codes too */
-    OCT_FOR_NODES(m, n) n->mark = 0;
+    OCT_FOR_NODES(m, n) n->mark = 0, oct_note_origin(m, n);
     OCT_FOR_NODES(m, n)
     if (n->op == OCT_OP_quantize || n->op == OCT_OP_observe) {
         n->operand[0]->mark = 1;
-        oct_origin(m, n->operand[0])->mark = 1;
+        oct_origin(n->operand[0])->mark = 1;
     }
     for (struct oct_node *n = m->first, *next; n; n = next) {
         next = n->next;
         if (n->op == OCT_OP_quantize && n->operand[0]->op == OCT_OP_observe) n->operand[0] = n->operand[0]->operand[0];
         oct_resolve_operands(n);
+        oct_note_origin(m, n); /* anew: operands have become dequantize nodes */
         if (n->op == OCT_OP_observe) {
             replace_observe(env, m, n);
         } else if (oct_kept_float(m, n)) {
             continue;
         } else if (oct_has_flag(n, OCT_LINEAR) && n->mark) {
-            const struct oct_type *x = codes_of(m, n->operand[0]);
+            const struct oct_type *x = codes_of(n->operand[0]);
             if (x && x->q->axis < 0) env->changes += oct_quantize_weights(m, n, x->q->scale[0]);
         } else if (oct_has_flag(n, OCT_REQUANT) && !oct_has_flag(n, OCT_QDQ | OCT_LINEAR) && n->mark &&
                    n->type.dtype == OCT_F32) {

@@ -7,9 +7,8 @@ void oct_resolve_operands(struct oct_node *n) {
     for (int i = 0; i < n->noperands; i++) n->operand[i] = oct_resolve(n->operand[i]);
 }
 
-struct oct_node *oct_origin(const struct oct_module *m, struct oct_node *n) {
-    while (oct_has_flag(n, OCT_SHARESQ) && !oct_kept_float(m, n)) n = oct_operand(n, 0);
-    return n;
+void oct_note_origin(const struct oct_module *m, struct oct_node *n) {
+    n->tag = oct_has_flag(n, OCT_SHARESQ) && !oct_kept_float(m, n) ? oct_origin(oct_operand(n, 0)) : n;
 }
 
 const char *oct_suffixed(struct oct_module *m, const char *base, const char *suffix) {

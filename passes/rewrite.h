@@ -21,8 +21,10 @@ static inline bool oct_has_flag(const struct oct_node *n, unsigned flag) { retur
 static inline bool oct_kept_float(const struct oct_module *m, const struct oct_node *n) {
     return m->nrules && !oct_has_flag(n, OCT_QDQ) && oct_qconfig_for(m, n).act == OCT_ACT_FLOAT;
 }
-/* The value whose parameters n carries: back through the ops that share their operand's. */
-struct oct_node *oct_origin(const struct oct_module *m, struct oct_node *n);
+/* The value whose parameters n carries: back through the ops that share their operand's. A pass notes it in `tag`, node by node in
+ * execution order, so that long chains cost linear time; a node without a note is its own. */
+void oct_note_origin(const struct oct_module *m, struct oct_node *n);
+static inline struct oct_node *oct_origin(struct oct_node *n) { return n->tag ? n->tag : n; }
 /* "%s.%s", for the names of what a pass makes of a value. */
 const char *oct_suffixed(struct oct_module *m, const char *base, const char *suffix);
 /* A new constant before m->cursor whose data (from the module's arena) is handed over; the name is made fresh from base.suffix.

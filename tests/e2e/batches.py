@@ -67,6 +67,14 @@ case("nothing but zeros", "input x : f32[N,1]\ny = relu(x)\noutput y", {"x": ((2
 case("an input that nothing reads", "input x : f32[N,1]\ninput u : f32[N,3]\ny = relu(x)\noutput y",
      {"x": ((2, 1), [-1.0, 2.0]), "u": ((2, 3), [0.0] * 6)}, {"y": ((2, 1), [0.0, 2.0])})
 
+# ---- a long chain of moves costs linear time
+with open(path("m.8vo"), "w") as f:
+    f.write("octavo 1\nmodel m\ninput x : f32[N,4]\nv0 = relu(x)\n")
+    f.writelines(f"v{i + 1} = reshape(v{i}) shape=(N,{'4' if i % 2 else '2,2'})\n" for i in range(40000))
+    f.write("output v40000\n")
+write("x.npy", (2, 4), two)
+run("quantize", path("m.8vo"), "--data", path("x.npy"), "-o", path("q.8vo"), timeout=20)
+
 # ---- data that do not fit
 with open(path("m.8vo"), "w") as f:
     f.write("octavo 1\nmodel m\ninput a : f32[4,2]\ninput b : f32[2,2]\ny = relu(a)\noutput y\noutput b")
