@@ -20,12 +20,27 @@ static bool bind_batch(struct oct_ctx *cx, struct oct_module *m, const struct oc
     return ok;
 }
 
+/* Ops on codes that a profile defines through float. */
+static bool refuse_float(const struct oct_unit *u) {
+    bool ok = true;
+    for (int i = 0; i < u->plan.nsteps; i++) {
+        const struct oct_step *s = &u->plan.step[i];
+        if (!lp_has_floats(s->b.k)) continue;
+        oct_error(u->cx, s->node->span, OCT_E6004, "%s '%s' computes in float under its profile", oct_op_info(s->node->op)->name,
+                  s->node->name);
+        oct_help(u->cx, "profiles q31, tflm and pot are integer throughout");
+        ok = false;
+    }
+    return ok;
+}
+
 bool oct_compile(struct oct_ctx *cx, struct oct_arena *a, const struct oct_module *model, const struct oct_compile_options *opt,
                  struct oct_compiled *out) {
     struct oct_unit u = {.cx = cx, .a = a, .opt = opt, .m = oct_module_clone(model, cx)};
     struct oct_text *const texts[] = {&out->c, &out->h, &out->json, &out->weights, &out->weights_s, &out->explain};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) oct_text_init(texts[i], a);
     if (!bind_batch(cx, u.m, opt) || !oct_plan_make(cx, a, u.m, opt, &u.plan)) return false;
+    if (opt->no_float && !refuse_float(&u)) return false;
     oct_program_make(&u);
     out->program = u.program;
     if (!opt->no_source) oct_print_source(&u, out);

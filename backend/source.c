@@ -83,15 +83,6 @@ static void write_weights_file(const struct oct_program *p, struct oct_compiled 
 /* ---- functions and entries
  * -------------------------------------------------------------------------------------------------------- */
 
-static bool is_float(enum lp_elem e) { return e == LP_F32 || e == LP_F64; }
-static bool has_floats(const struct lp_kernel *k) {
-    for (int32_t i = 0; i < k->nbufs; i++)
-        if (is_float(k->buf[i].elem)) return true;
-    for (int32_t i = 0; i < k->nregs; i++)
-        if (is_float((enum lp_elem)k->reg[i].type.elem)) return true;
-    return false;
-}
-
 void oct_print_signature(struct oct_text *t, const struct oct_entry *e) {
     oct_text_addf(t, "%s %s(", e->run ? "int" : "void", e->name);
     for (int i = 0; i < e->nparams; i++)
@@ -154,7 +145,7 @@ void oct_print_source(const struct oct_unit *u, struct oct_compiled *out) {
         oct_text_addf(&functions, "/* %s */\n", f->doc);
         lp_emit_c(&functions, f->k, f->name, &helpers);
         oct_text_add(&functions, "\n");
-        floats |= has_floats(f->k);
+        floats |= lp_has_floats(f->k);
     }
     oct_text_addf(c,
                   "/* %s.c - made by octavo; see %s.h. C99, no library but memcpy and memset that the compiler may call. "

@@ -47,25 +47,19 @@ static bool through_float(struct oct_kbuild *b, int nin) {
     struct lp_addr at[3];
     int loops = nest(b, nin, at);
     struct lp_val v[2];
-    for (int i = 0; i < nin; i++) {
-        struct oct_r_params p = oct_r_params(&b->in[i].node->type);
-        v[i] = lp_op1(b->k, "x", LP_OP_mov, (struct lp_type){0},
-                      oct_r_dequantize(b->k, &p, oct_k_load_code(b, NULL, in[i], at[1 + i])));
-    }
+    for (int i = 0; i < nin; i++) v[i] = oct_r_load(b, i, in[i], at[1 + i]);
     struct lp_val r = nin == 2                           ? lp_op2(b->k, "r", float_row(b->node->op), v[0], v[1])
                       : b->node->op == OCT_OP_requantize ? v[0]
                                                          : oct_r_point(b->k, b->node, v[0]);
-    struct oct_r_params p = oct_r_params(&b->node->type);
-    struct lp_val q = oct_r_quantize(b->k, &p, OCT_divide_div, OCT_order_before, r);
-    oct_k_store_code(b, out, at[0], OCT_HAS(b->node->at, clip) && b->node->op != OCT_OP_clip ? clamp_code(b, q) : q);
+    oct_r_store(b, out, at[0], r);
     oct_k_close(b, loops);
     b->recipe = "through float";
     return true;
 }
 
-bool oct_fits_binary_onnx(const struct oct_kbuild *b) { return codes(b, 2) && b->node->at.profile == OCT_profile_onnx; }
+bool oct_fits_binary_onnx(const struct oct_kbuild *b) { return oct_r_through_float(b); }
 bool oct_build_binary_onnx(struct oct_kbuild *b) { return through_float(b, 2); }
-bool oct_fits_requantize_onnx(const struct oct_kbuild *b) { return codes(b, 1) && b->node->at.profile == OCT_profile_onnx; }
+bool oct_fits_requantize_onnx(const struct oct_kbuild *b) { return oct_r_through_float(b); }
 bool oct_build_requantize_onnx(struct oct_kbuild *b) { return through_float(b, 1); }
 bool oct_fits_point_codes(const struct oct_kbuild *b) { return codes(b, 1) && small(&b->in[0].node->type); }
 bool oct_build_point_codes(struct oct_kbuild *b) { return through_float(b, 1); }
@@ -147,6 +141,11 @@ static bool narrow_sum(struct oct_kbuild *b, const struct sum_case *c, const str
     return false;
 }
 
+static bool power_of_two(double m) {
+    int e;
+    return frexp(fabs(m), &e) == 0.5;
+}
+
 static struct lp_val scaled(struct oct_kbuild *b, struct lp_val code, int64_t m, bool wide) {
     if (wide) code = lp_op1(b->k, NULL, LP_OP_cvt, lp_scalar(LP_I64), code);
     return lp_op2(b->k, NULL, LP_OP_mul_nw, code, lp_int(wide ? LP_I64 : LP_I32, m));
@@ -168,7 +167,11 @@ bool oct_build_sum(struct oct_kbuild *b) {
     c.real_b = (double)oct_scale(y->type.q, 0) / sy * (n->op == OCT_OP_sub ? -1 : 1);
     struct sum_plan exact, p;
     if (!exact_sum(&c, &exact)) {
-        oct_error(b->cx, n->span, OCT_E5402, "%s: a scale of the operands is 2^30 times the result's or more", n->name);
+        oct_error(b->cx, n->span, OCT_E6003, "%s: a scale of the operands is 2^30 times the result's or more", n->name);
+        return false;
+    }
+    if (n->at.profile == OCT_profile_pot && !(power_of_two(c.real_a) && power_of_two(c.real_b))) {
+        oct_error(b->cx, n->span, OCT_E6003, "%s: profile pot, and a ratio of scales that is no power of two", n->name);
         return false;
     }
     bool narrow = !b->no_requant_proof && narrow_sum(b, &c, &exact, &p);
@@ -214,11 +217,18 @@ static void centred_range(const struct oct_node *n, int64_t *lo, int64_t *hi) {
 }
 
 bool oct_fits_mul(const struct oct_kbuild *b) {
-    return codes(b, 2) && bytes(&b->in[0].node->type) && bytes(&b->in[1].node->type) && b->node->at.profile != OCT_profile_onnx;
+    return codes(b, 2) && small(&b->in[0].node->type) && small(&b->in[1].node->type) && b->node->at.profile != OCT_profile_onnx;
 }
 
+/* One requantization for all elements, under the node's own profile and clamp. */
+static bool plan_one(struct oct_kbuild *b, double m, int64_t lo, int64_t hi, struct oct_rq *rq) {
+    int32_t qmin, qmax;
+    oct_k_clamp_range(b->node, &qmin, &qmax);
+    return oct_rq_plan(b, b->node->at.profile, 1, &m, &lo, &hi, oct_zero(b->node->type.q, 0), qmin, qmax, rq);
+}
+static bool leaves_32(int64_t lo, int64_t hi) { return lo < INT32_MIN || hi > INT32_MAX; }
+
 bool oct_build_mul(struct oct_kbuild *b) {
-    const struct oct_node *n = b->node;
     int64_t al, ah, bl, bh;
     centred_range(b->in[0].node, &al, &ah);
     centred_range(b->in[1].node, &bl, &bh);
@@ -227,15 +237,13 @@ bool oct_build_mul(struct oct_kbuild *b) {
         if (corner[i] < lo) lo = corner[i];
         if (corner[i] > hi) hi = corner[i];
     }
-    double m = multiplier(n, b->in[0].node, b->in[1].node);
     struct oct_rq rq;
-    int32_t qmin, qmax;
-    oct_k_clamp_range(n, &qmin, &qmax);
-    if (!oct_rq_plan(b, n->at.profile, 1, &m, &lo, &hi, oct_zero(n->type.q, 0), qmin, qmax, &rq)) return false;
+    if (!plan_one(b, multiplier(b->node, b->in[0].node, b->in[1].node), lo, hi, &rq)) return false;
     int32_t x = oct_k_in(b, 0), y = oct_k_in(b, 1), out = oct_k_out(b);
     struct lp_addr at[3];
     int loops = nest(b, 2, at);
-    struct lp_val p = lp_op2(b->k, "p", LP_OP_mul_nw, centred(b, 0, x, at[1]), centred(b, 1, y, at[2]));
+    struct lp_val p =
+        lp_op2(b->k, "p", leaves_32(lo, hi) ? LP_OP_mull : LP_OP_mul_nw, centred(b, 0, x, at[1]), centred(b, 1, y, at[2]));
     oct_k_store_code(b, out, at[0], oct_rq_build(b, &rq, p, -1, lp_at(0)));
     oct_k_close(b, loops);
     return true;
@@ -246,47 +254,16 @@ bool oct_fits_requantize(const struct oct_kbuild *b) {
 }
 
 bool oct_build_requantize(struct oct_kbuild *b) {
-    const struct oct_node *n = b->node;
     int64_t lo, hi;
     centred_range(b->in[0].node, &lo, &hi);
-    double m = multiplier(n, b->in[0].node, NULL);
     struct oct_rq rq;
-    int32_t qmin, qmax;
-    oct_k_clamp_range(n, &qmin, &qmax);
-    if (!oct_rq_plan(b, n->at.profile, 1, &m, &lo, &hi, oct_zero(n->type.q, 0), qmin, qmax, &rq)) return false;
+    if (!plan_one(b, multiplier(b->node, b->in[0].node, NULL), lo, hi, &rq)) return false;
     int32_t x = oct_k_in(b, 0), out = oct_k_out(b);
     struct lp_addr at[2];
     int loops = nest(b, 1, at);
     oct_k_store_code(b, out, at[0], oct_rq_build(b, &rq, centred(b, 0, x, at[1]), -1, lp_at(0)));
     oct_k_close(b, loops);
     return true;
-}
-
-/* ---- add and sub, tflm: a table of scaled operands, then one requantization
- * ------------------------------------------------------------- */
-
-bool oct_fits_sum_tflm(const struct oct_kbuild *b) {
-    return codes(b, 2) && bytes(&b->in[0].node->type) && bytes(&b->in[1].node->type) && b->node->at.profile == OCT_profile_tflm;
-}
-
-/* TFLite scales each operand to 2^20 of twice the larger scale; of 256 codes that is a table. */
-static int32_t *scaled_table(struct oct_kbuild *b, int i, double twice, int64_t *lo, int64_t *hi) {
-    const struct oct_type *t = &b->in[i].node->type;
-    int32_t qlo = (int32_t)oct_dtype_min(t->dtype), *table = OCT_NEW_N(b->arena, int32_t, 256), z = oct_zero(t->q, 0);
-    int e;
-    int64_t m = (int64_t)round(frexp((double)oct_scale(t->q, 0) / twice, &e) * 0x1p31);
-    *lo = INT64_MAX;
-    *hi = INT64_MIN;
-    for (int32_t c = 0; c < 256; c++) { /* M <= 1/2, so e <= 0: no left shift */
-        int64_t acc = (int64_t)(qlo + c - z) * (1 << 20), p = acc * m,
-                high = (p + (p >= 0 ? 1 << 30 : 1 - (1 << 30))) / ((int64_t)1 << 31);
-        int64_t mask = ((int64_t)1 << (e < -31 ? 31 : -e)) - 1;
-        int64_t v = e < -31 ? 0 : (high >> -e) + ((high & mask) > (mask >> 1) + (high < 0));
-        table[c] = (int32_t)v;
-        if (v < *lo) *lo = v;
-        if (v > *hi) *hi = v;
-    }
-    return table;
 }
 
 static struct lp_val looked_up(struct oct_kbuild *b, int i, int32_t buf, struct lp_addr at, int32_t table) {
@@ -296,30 +273,70 @@ static struct lp_val looked_up(struct oct_kbuild *b, int i, int32_t buf, struct 
     return lp_load(b->k, NULL, lp_scalar((enum lp_elem)b->k->buf[table].elem), table, lp_indexed(lp_at(0), index, 0, 255));
 }
 
+/* ---- add and sub, tflm: operands scaled to 2^20 (2^15) of twice the larger scale, then one requantization of their sum
+ * ------------------------- */
+
+bool oct_fits_sum_tflm(const struct oct_kbuild *b) {
+    return codes(b, 2) && small(&b->in[0].node->type) && small(&b->in[1].node->type) && b->node->at.profile == OCT_profile_tflm;
+}
+
+/* One operand's requantization to the common scale; of 256 codes that is a table. */
+struct scaled {
+    struct oct_rq rq;
+    int64_t lo, hi; /* what it gives */
+    int32_t in, table;
+    bool wide; /* shifted codes leave 32 bits */
+};
+static bool plan_scaled(struct oct_kbuild *b, int i, int shift, double twice, struct scaled *s) {
+    const struct oct_type *t = &b->in[i].node->type;
+    double m = (double)oct_scale(t->q, 0) / twice;
+    const int64_t one = (int64_t)1 << shift;
+    centred_range(b->in[i].node, &s->lo, &s->hi);
+    int64_t lo = s->lo * one, hi = s->hi * one;
+    s->wide = leaves_32(lo, hi);
+    if (!oct_rq_plan(b, OCT_profile_tflm, 1, &m, &lo, &hi, 0, INT32_MIN, INT32_MAX, &s->rq)) return false;
+    s->lo = oct_rq_value(&s->rq, 0, lo);
+    s->hi = oct_rq_value(&s->rq, 0, hi);
+    s->in = oct_k_in(b, i);
+    s->table = -1;
+    if (!bytes(t)) return true;
+    int32_t *table = OCT_NEW_N(b->arena, int32_t, 256);
+    for (int64_t c = 0; c < 256; c++) table[c] = oct_rq_value(&s->rq, 0, (oct_dtype_min(t->dtype) + c - oct_zero(t->q, 0)) * one);
+    s->table = oct_k_const(b, i ? "scaled_b" : "scaled_a", LP_I32, 256, table);
+    return true;
+}
+static struct lp_val build_scaled(struct oct_kbuild *b, int i, int shift, const struct scaled *s, struct lp_addr at) {
+    if (s->table >= 0) return looked_up(b, i, s->in, at, s->table);
+    struct lp_val v = centred(b, i, s->in, at);
+    if (s->wide) v = lp_op1(b->k, NULL, LP_OP_cvt, lp_scalar(LP_I64), v);
+    v = lp_op2(b->k, NULL, LP_OP_mul_nw, v, lp_int((enum lp_elem)v.type.elem, (int64_t)1 << shift));
+    return oct_rq_build(b, &s->rq, v, -1, lp_at(0));
+}
+
 bool oct_build_sum_tflm(struct oct_kbuild *b) {
     const struct oct_node *n = b->node;
+    const int shift = b->in[0].node->type.dtype == OCT_I16 ? 15 : 20;
     float sa = oct_scale(b->in[0].node->type.q, 0), sb = oct_scale(b->in[1].node->type.q, 0);
-    double twice = 2.0 * (double)(sa > sb ? sa : sb), m = twice / ((double)(1 << 20) * (double)oct_scale(n->type.q, 0));
-    int64_t lo[2], hi[2];
-    int32_t *table[2], buf[2], in[2], qmin, qmax;
-    for (int i = 0; i < 2; i++) table[i] = scaled_table(b, i, twice, &lo[i], &hi[i]);
+    double twice = 2.0 * (double)(sa > sb ? sa : sb), m = twice / ((double)(1 << shift) * (double)oct_scale(n->type.q, 0));
+    struct scaled s[2];
+    for (int i = 0; i < 2; i++)
+        if (!plan_scaled(b, i, shift, twice, &s[i])) return false;
     bool sub = n->op == OCT_OP_sub;
-    int64_t least = lo[0] + (sub ? -hi[1] : lo[1]), most = hi[0] + (sub ? -lo[1] : hi[1]);
+    int64_t lo = s[0].lo + (sub ? -s[1].hi : s[1].lo), hi = s[0].hi + (sub ? -s[1].lo : s[1].hi);
     struct oct_rq rq;
-    oct_k_clamp_range(n, &qmin, &qmax);
-    if (!oct_rq_plan(b, OCT_profile_tflm, 1, &m, &least, &most, oct_zero(n->type.q, 0), qmin, qmax, &rq)) return false;
-    for (int i = 0; i < 2; i++) {
-        in[i] = oct_k_in(b, i);
-        buf[i] = oct_k_const(b, i ? "scaled_b" : "scaled_a", LP_I32, 256, table[i]);
-    }
+    if (!plan_one(b, m, lo, hi, &rq)) return false;
     int32_t out = oct_k_out(b);
     struct lp_addr at[3];
     int loops = nest(b, 2, at);
-    struct lp_val x = looked_up(b, 0, in[0], at[1], buf[0]), y = looked_up(b, 1, in[1], at[2], buf[1]);
-    struct lp_val s = lp_op2(b->k, "sum", sub ? LP_OP_sub_nw : LP_OP_add_nw, x, y);
-    oct_k_store_code(b, out, at[0], oct_rq_build(b, &rq, s, -1, lp_at(0)));
+    struct lp_val v[2];
+    for (int i = 0; i < 2; i++) {
+        v[i] = build_scaled(b, i, shift, &s[i], at[1 + i]);
+        if (leaves_32(lo, hi)) v[i] = lp_op1(b->k, NULL, LP_OP_cvt, lp_scalar(LP_I64), v[i]);
+    }
+    struct lp_val sum = lp_op2(b->k, "sum", sub ? LP_OP_sub_nw : LP_OP_add_nw, v[0], v[1]);
+    oct_k_store_code(b, out, at[0], oct_rq_build(b, &rq, sum, -1, lp_at(0)));
     oct_k_close(b, loops);
-    b->recipe = "tables";
+    b->recipe = s[0].table >= 0 && s[1].table >= 0 ? "tables" : "scaled operands";
     return true;
 }
 

@@ -144,7 +144,9 @@ bool oct_k_is_codes(const struct oct_type *t);
 enum oct_rq_form {
     OCT_RQ_SHARED,  /* (acc * mul[c] + round + (zero << shift)) >> shift in 64 bits, one shift for all channels */
     OCT_RQ_Q31,     /* the same with a shift for each channel */
-    OCT_RQ_TFLM,    /* doubling high multiply, then rounding shift */
+    OCT_RQ_LONG,    /* Q31 of an accumulator of up to 62 bits: two products, one above the other by 32 bits */
+    OCT_RQ_TFLM,    /* left shift that saturates (where a channel has one), doubling high multiply, rounding shift */
+    OCT_RQ_FLOAT,   /* onnx: to fp32, times scale[c], to the nearest integer */
     OCT_RQ_IDENTITY /* acc + zero */
 };
 struct oct_rq {
@@ -152,22 +154,27 @@ struct oct_rq {
     uint32_t n;
     int shift;             /* SHARED */
     bool wide;             /* acc comes as i64 and is clamped to i32 first */
+    bool full;             /* acc comes as i64 and all of it counts (LONG, FLOAT) */
     bool narrow;           /* the unclamped result fits i32 on the whole range */
+    bool left;             /* TFLM: some channel shifts left first */
     const int32_t *mul;    /* [n], >= 0 */
-    const int32_t *shifts; /* [n]; Q31: total shift 1..62; TFLM: right shift 0..31 */
+    const int32_t *shifts; /* [n]; Q31: total shift 1..62; LONG: less 32; TFLM: right shift 0..31 */
+    const int32_t *lefts;  /* [n]; TFLM: left shift 0..30 */
+    const float *scale;    /* [n]; FLOAT */
     int64_t lo, hi;        /* range of acc over all channels */
     int32_t zero, qmin, qmax;
 };
-/* Real multipliers as each profile forms them: s_in * s_w / s_out. */
-double oct_rq_real(enum oct_profile p, float s_in, float s_w, float s_out);
-/* Plans it; reports at b->node and returns false for a profile that code generation does not serve (onnx without a proof), for M
- * >= 2^30, or for a sequence that could leave its range. lo and hi bound acc, bias included: int64 may be wider than int32 only
- * where the clamp is reached inside int32 (then acc is clamped first; see oct_rq_build). Adds to the proof text and the counters.
- */
+/* The multiplier of conv2d, dense and matmul, s_x s_w / s_y as the profile of y forms it. *p: the profile whose rounding goes
+ * with it (16-bit operands under tflm have multipliers of 16 bits and q31's one rounding: docs/numerics.md 2). */
+double oct_rq_linear(const struct oct_node *y, const struct oct_node *x, float s_w, enum oct_profile *p);
+/* Plans it; reports at b->node and returns false for M >= 2^30, an M that is no power of two under pot, or an accumulator that no
+ * sequence holds. lo and hi bound acc, bias included; the caller brings acc as i64 when they leave int32 (oct_rq_build). Adds to
+ * the proof text and the counters. */
 bool oct_rq_plan(struct oct_kbuild *b, enum oct_profile p, uint32_t n, const double *m, const int64_t *lo, const int64_t *hi,
                  int32_t zero, int32_t qmin, int32_t qmax, struct oct_rq *rq);
-/* Words of i32 per channel that the sequence reads from memory when n > 1: mul, and shifts where they differ. They lie behind
- * each other as arrays of `n`: words[0..n) = mul, words[n..2n) = shifts (Q31: less one). n == 1: none, all immediates. */
+/* Words of i32 per channel that the sequence reads from memory when n > 1: mul (FLOAT: the bits of the scale), then shifts where
+ * they differ (Q31, LONG: less one), then left shifts. They lie behind each other as arrays of `n`. n == 1: none, all immediates.
+ */
 int oct_rq_words(const struct oct_rq *rq);
 void oct_rq_fill(const struct oct_rq *rq, int32_t *words);
 /* Builds the sequence for one accumulator (i32 or i64). n > 1: `params` at `at` is the channel's mul. The result is an i32,

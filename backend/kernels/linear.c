@@ -36,7 +36,7 @@ static bool fits_codes(const struct oct_kbuild *b) {
     const struct oct_type *x = &b->in[0].node->type, *w = &b->in[1].node->type;
     return oct_k_is_codes(x) && oct_k_is_codes(w) && oct_k_is_codes(&b->node->type) && x->q->axis < 0 &&
            b->node->type.q->axis < 0 && const_or_absent(b, 1) && const_or_absent(b, 2) && oct_dtype_size(w->dtype) == 1 &&
-           oct_dtype_size(x->dtype) <= 2 && !(x->dtype == OCT_I16 && b->node->at.profile == OCT_profile_tflm);
+           oct_dtype_size(x->dtype) <= 2;
 }
 
 bool oct_fits_dense(const struct oct_kbuild *b) { return fits_codes(b); }
@@ -66,6 +66,7 @@ static bool plan(struct layer *l, struct oct_kbuild *b) {
     l->hi = OCT_NEW_N(b->arena, int64_t, outputs);
     l->bias = OCT_NEW_N(b->arena, int64_t, outputs);
     int64_t bound = 0;
+    enum oct_profile profile = y->at.profile;
     for (int64_t o = 0; o < outputs; o++) {
         int64_t first =
             bias ? (bias->type.dtype == OCT_I64 ? ((const int64_t *)bias->data)[o] : ((const int32_t *)bias->data)[o]) : 0;
@@ -87,7 +88,7 @@ static bool plan(struct layer *l, struct oct_kbuild *b) {
         if (lo < INT32_MIN || hi > INT32_MAX) l->wide = true;
         if (-lo > bound) bound = -lo;
         if (hi > bound) bound = hi;
-        m[o] = oct_rq_real(y->at.profile, oct_scale(x->type.q, 0), oct_scale(w->type.q, (uint32_t)o), oct_scale(y->type.q, 0));
+        m[o] = oct_rq_linear(y, x, oct_scale(w->type.q, (uint32_t)o), &profile);
     }
     oct_text_addf(&b->proof, "|acc| <= %" PRId64 "%s, %s. ", bound,
                   l->wide              ? " >= 2^31"
@@ -102,7 +103,7 @@ static bool plan(struct layer *l, struct oct_kbuild *b) {
     if (l->wide) oct_k_fallback(b, "sums of 64 bits: an accumulator may reach %" PRId64, bound);
     if (!l->w8) oct_k_fallback(b, "weights of 16 bits: less their zero point they leave 8");
     oct_k_clamp_range(y, &qmin, &qmax);
-    return oct_rq_plan(b, y->at.profile, (uint32_t)outputs, m, l->lo, l->hi, oct_zero(y->type.q, 0), qmin, qmax, &l->rq);
+    return oct_rq_plan(b, profile, (uint32_t)outputs, m, l->lo, l->hi, oct_zero(y->type.q, 0), qmin, qmax, &l->rq);
 }
 
 /* Buffers: bias and the words of the requantizer, per output channel. */

@@ -1,4 +1,6 @@
 /* matmul.c - batched product of two activations, codes and floats: a[..., M, K] b[..., K, N], batch axes broadcast. */
+#include <inttypes.h>
+
 #include "real.h"
 #include "window.h"
 
@@ -16,7 +18,7 @@ static bool matrices(const struct oct_kbuild *b) { return b->in[0].at.rank >= 2 
 bool oct_fits_matmul(const struct oct_kbuild *b) {
     for (int i = 0; i < 2; i++) {
         const struct oct_type *t = &b->in[i].node->type;
-        if (!oct_k_is_codes(t) || oct_dtype_size(t->dtype) != 1 || t->q->axis >= 0) return false;
+        if (!oct_k_is_codes(t) || oct_dtype_size(t->dtype) > 2 || t->q->axis >= 0) return false;
     }
     return matrices(b) && oct_k_is_codes(&b->node->type);
 }
@@ -32,16 +34,21 @@ static struct lp_val element(struct oct_kbuild *b, int i, int32_t buf, struct lp
     return z ? lp_op2(b->k, NULL, LP_OP_sub_nw, v, lp_int(LP_I32, z)) : v;
 }
 
-static void build(struct oct_kbuild *b, const struct oct_rq *rq) {
+static void build(struct oct_kbuild *b, const struct oct_rq *rq, bool wide) {
+    const enum lp_elem sum = !rq ? LP_F32 : wide ? LP_I64 : LP_I32;
     int64_t step[2], terms = b->in[0].at.dim[b->in[0].at.rank - 1];
     struct oct_layout a = operand(b, 0, &step[0]), c = operand(b, 1, &step[1]);
     int32_t x = oct_k_in(b, 0), y = oct_k_in(b, 1), out = oct_k_out(b);
     struct lp_addr at[3];
     int loops = oct_k_nest(b, 3, (const struct oct_layout *[]){&b->out.at, &a, &c}, 0, at), inner = 0;
-    struct lp_val acc = lp_reg(b->k, lp_scalar(rq ? LP_I32 : LP_F32), "acc");
-    lp_set(b->k, acc, rq ? lp_int(LP_I32, 0) : lp_flt(LP_F32, 0));
+    struct lp_val acc = lp_reg(b->k, lp_scalar(sum), "acc");
+    lp_set(b->k, acc, rq ? lp_int(sum, 0) : lp_flt(LP_F32, 0));
     oct_k_loop(b, "k", terms, &at[1], step[0], &at[2], step[1], &inner);
-    struct lp_val p = lp_op2(b->k, NULL, rq ? LP_OP_mul_nw : LP_OP_fmul, element(b, 0, x, at[1]), element(b, 1, y, at[2]));
+    struct lp_val p = lp_op2(b->k, NULL,
+                             wide ? LP_OP_mull
+                             : rq ? LP_OP_mul_nw
+                                  : LP_OP_fmul,
+                             element(b, 0, x, at[1]), element(b, 1, y, at[2]));
     lp_op_to(b->k, acc, rq ? LP_OP_add_nw : LP_OP_fadd, 2, (struct lp_val[]){acc, p}, 0);
     oct_k_close(b, inner);
     if (rq) oct_k_store_code(b, out, at[0], oct_rq_build(b, rq, acc, -1, lp_at(0)));
@@ -50,7 +57,7 @@ static void build(struct oct_kbuild *b, const struct oct_rq *rq) {
 }
 
 bool oct_build_matmul_f32(struct oct_kbuild *b) {
-    build(b, NULL);
+    build(b, NULL, false);
     return true;
 }
 
@@ -62,19 +69,17 @@ bool oct_build_matmul(struct oct_kbuild *b) {
         most[i] = hi - z > z - lo ? hi - z : z - lo;
     }
     int64_t hi = terms * most[0] * most[1], lo = -hi;
-    double m = oct_rq_real(b->node->at.profile, oct_scale(b->in[0].node->type.q, 0), oct_scale(b->in[1].node->type.q, 0),
-                           oct_scale(b->node->type.q, 0));
+    enum oct_profile p;
+    double m = oct_rq_linear(b->node, b->in[0].node, oct_scale(b->in[1].node->type.q, 0), &p);
     int32_t qmin, qmax;
     oct_k_clamp_range(b->node, &qmin, &qmax);
     struct oct_rq rq;
-    if (hi > INT32_MAX) {
-        oct_error(b->cx, b->node->span, OCT_E5402, "%s: %lld products of codes do not fit 32 bits", b->node->name,
-                  (long long)terms);
-        return false;
-    }
+    const bool wide = hi > INT32_MAX;
     b->acc_bound = hi;
-    b->overflow_proofs.accepted++;
-    if (!oct_rq_plan(b, b->node->at.profile, 1, &m, &lo, &hi, oct_zero(b->node->type.q, 0), qmin, qmax, &rq)) return false;
-    build(b, &rq);
+    if (wide) oct_k_fallback(b, "sums of 64 bits: an accumulator may reach %" PRId64, hi);
+    if (wide) b->overflow_proofs.refused++;
+    else b->overflow_proofs.accepted++;
+    if (!oct_rq_plan(b, p, 1, &m, &lo, &hi, oct_zero(b->node->type.q, 0), qmin, qmax, &rq)) return false;
+    build(b, &rq, wide);
     return true;
 }

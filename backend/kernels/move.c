@@ -121,46 +121,46 @@ bool oct_build_pad(struct oct_kbuild *b) {
     copy(b, x, in, y, &rest);
     return true;
 }
-bool oct_fits_pad(const struct oct_kbuild *b) {
-    for (int i = 0; i < b->node->at.pads.n; i++)
-        if (b->node->at.pads.v[i] < 0) return false;
-    return same_element(b, 0);
-}
-
 /* ---- concat
  * --------------------------------------------------------------------------------------------------------------------------------
  */
 
+/* Do equal codes mean equal values? */
+static bool same_codes(const struct oct_kbuild *b, int i) {
+    const struct oct_type *x = &b->in[i].node->type, *y = &b->node->type;
+    return x->dtype == y->dtype && (!x->q || !y->q || oct_quant_equal(x->q, y->q));
+}
+
 bool oct_fits_concat(const struct oct_kbuild *b) {
-    for (int i = 0; i < b->nin; i++)
-        if (!same_element(b, i)) return false;
+    for (int i = 0; i < b->nin; i++) {
+        const struct oct_type *x = &b->in[i].node->type;
+        if (same_codes(b, i)) continue;
+        if (!oct_k_is_codes(x) || !oct_k_is_codes(&b->node->type) || x->q->axis >= 0 || oct_dtype_size(x->dtype) > 2)
+            return false;
+    }
     return b->nin < OCT_K_MAX_BUFS;
 }
 
-/* A part whose parameters are not the result's. */
+/* A part whose codes mean something else in the result. */
 static bool requantized(struct oct_kbuild *b, int i, int32_t x, int32_t y, const struct oct_layout *to) {
     const struct oct_type *tx = &b->in[i].node->type, *ty = &b->node->type;
-    struct lp_addr at[2];
-    if (b->node->at.profile == OCT_profile_onnx) {
-        int loops = oct_k_nest(b, 2, (const struct oct_layout *[]){to, &b->in[i].at}, 0, at);
-        struct oct_r_params px = oct_r_params(tx), py = oct_r_params(ty);
-        struct lp_val v =
-            lp_op1(b->k, "v", LP_OP_mov, (struct lp_type){0}, oct_r_dequantize(b->k, &px, oct_k_load_code(b, NULL, x, at[1])));
-        oct_k_store_code(b, y, at[0], oct_r_quantize(b->k, &py, OCT_divide_div, OCT_order_before, v));
-        oct_k_close(b, loops);
-        return true;
-    }
+    const bool real = b->node->at.profile == OCT_profile_onnx;
     double m = (double)oct_scale(tx->q, 0) / (double)oct_scale(ty->q, 0);
     int32_t z = oct_zero(tx->q, 0), qlo, qhi;
     oct_k_code_range(b->in[i].node, &qlo, &qhi);
     int64_t lo = (int64_t)qlo - z, hi = (int64_t)qhi - z;
     struct oct_rq rq;
-    if (!oct_rq_plan(b, b->node->at.profile, 1, &m, &lo, &hi, oct_zero(ty->q, 0), (int32_t)oct_dtype_min(ty->dtype),
-                     (int32_t)oct_dtype_max(ty->dtype), &rq))
+    if (!real && !oct_rq_plan(b, b->node->at.profile, 1, &m, &lo, &hi, oct_zero(ty->q, 0), (int32_t)oct_dtype_min(ty->dtype),
+                              (int32_t)oct_dtype_max(ty->dtype), &rq))
         return false;
+    struct lp_addr at[2];
     int loops = oct_k_nest(b, 2, (const struct oct_layout *[]){to, &b->in[i].at}, 0, at);
-    struct lp_val v = lp_op2(b->k, "v", LP_OP_sub_nw, oct_k_load_code(b, NULL, x, at[1]), lp_int(LP_I32, z));
-    oct_k_store_code(b, y, at[0], oct_rq_build(b, &rq, v, -1, lp_at(0)));
+    if (real) {
+        oct_r_store(b, y, at[0], oct_r_load(b, i, x, at[1]));
+    } else {
+        struct lp_val v = lp_op2(b->k, "v", LP_OP_sub_nw, oct_k_load_code(b, NULL, x, at[1]), lp_int(LP_I32, z));
+        oct_k_store_code(b, y, at[0], oct_rq_build(b, &rq, v, -1, lp_at(0)));
+    }
     oct_k_close(b, loops);
     return true;
 }
@@ -171,9 +171,8 @@ bool oct_build_concat(struct oct_kbuild *b) {
     struct oct_layout to = b->out.at;
     for (int i = 0; i < b->nin; i++) {
         to.dim[axis] = b->in[i].at.dim[axis];
-        const struct oct_quant *q = b->in[i].node->type.q;
         int32_t x = oct_k_in(b, i);
-        if (!q || !b->node->type.q || oct_quant_equal(q, b->node->type.q)) copy(b, x, &b->in[i].at, y, &to);
+        if (same_codes(b, i)) copy(b, x, &b->in[i].at, y, &to);
         else if (!requantized(b, i, x, y, &to)) return false;
         to.offset += to.dim[axis] * to.stride[axis];
     }

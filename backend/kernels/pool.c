@@ -3,6 +3,8 @@
 #include <math.h>
 
 #include "fit.h"
+#include "fixed.h"
+#include "real.h"
 #include "window.h"
 
 enum { UNROLL = 16 }; /* taps */
@@ -80,17 +82,9 @@ struct average {
 static int64_t clamp(int64_t v, int64_t lo, int64_t hi) { return v < lo ? lo : v > hi ? hi : v; }
 static wide floor_div(wide a, wide n) { return a >= 0 ? a / n : -((-a + n - 1) / n); }
 
-static int64_t doubling_high(int64_t a, int64_t m) { /* rounds half away from zero for positive products, as gemmlowp does */
-    wide p = (wide)a * m;
-    return (int64_t)((p + (p >= 0 ? (wide)1 << 30 : 1 - ((wide)1 << 30))) / ((wide)1 << 31));
-}
-static int64_t rounding_shift(int64_t x, int k) {
-    int64_t rest = x & (((int64_t)1 << k) - 1), half = (((int64_t)1 << k) - 1) >> 1;
-    return (x >> k) + (rest > half + (x < 0));
-}
 static int64_t tflm(int64_t acc, int64_t m, int e) {
     if (e < -31) return 0;
-    return rounding_shift(doubling_high(clamp(acc * ((int64_t)1 << (e > 0 ? e : 0)), INT32_MIN, INT32_MAX), m), e < 0 ? -e : 0);
+    return oct_fx_shift(oct_fx_mul(oct_fx_sat(acc * ((int64_t)1 << (e > 0 ? e : 0))), m), e < 0 ? -e : 0);
 }
 
 static int64_t average(const void *user, int64_t raw) {
@@ -138,7 +132,7 @@ static bool plan_average(struct oct_kbuild *b, int64_t n, int64_t inside, struct
     if (ok && !fit->steps) b->proofs_accepted++;
     else b->proofs_refused++;
     if (!ok)
-        oct_error(b->cx, y->span, OCT_E5402, "%s: no integer sequence of 64 bits gives the mean of %lld elements at these scales",
+        oct_error(b->cx, y->span, OCT_E6003, "%s: no integer sequence of 64 bits gives the mean of %lld elements at these scales",
                   y->name, (long long)n);
     return ok;
 }
@@ -166,8 +160,8 @@ struct sum {
 static void sum_tap(struct oct_kbuild *b, void *user, struct lp_addr at, struct lp_addr weight) {
     (void)weight;
     struct sum *s = user;
-    bool real = b->k->buf[s->in].elem == LP_F32;
-    struct lp_val v = real ? lp_load(b->k, NULL, lp_scalar(LP_F32), s->in, at) : oct_k_load_code(b, NULL, s->in, at);
+    bool real = s->acc.type.elem == LP_F32;
+    struct lp_val v = real ? oct_r_load(b, 0, s->in, at) : oct_k_load_code(b, NULL, s->in, at);
     if (s->first) lp_set(b->k, s->acc, v);
     else lp_op_to(b->k, s->acc, real ? LP_OP_fadd : LP_OP_add_nw, 2, (struct lp_val[]){s->acc, v}, 0);
     s->first = false;
@@ -180,11 +174,13 @@ static int64_t divisor(const struct oct_attrs *at, const struct oct_axis *ax, co
     return (to < last ? to : last) - from;
 }
 
+/* Sums are floats: of floats, or of codes under profile onnx. */
+static bool real_sum(const struct oct_kbuild *b) { return oct_k_is_float(&b->node->type) || oct_r_through_float(b); }
 static bool requantizes(const struct oct_kbuild *b) {
     return oct_k_is_codes(&b->node->type) && oct_k_is_codes(&b->in[0].node->type) && b->node->at.profile != OCT_profile_onnx;
 }
 bool oct_fits_avg_pool(const struct oct_kbuild *b) { return rank4(b) && requantizes(b); }
-bool oct_fits_avg_pool_f32(const struct oct_kbuild *b) { return rank4(b) && oct_k_is_float(&b->node->type); }
+bool oct_fits_avg_pool_real(const struct oct_kbuild *b) { return rank4(b) && real_sum(b); }
 
 /* How the sum of a window becomes its mean. */
 struct mean {
@@ -196,7 +192,7 @@ struct mean {
 /* Before any loop: what the mean of `inside` elements over n needs. Codes only; false after a diagnostic. */
 static bool open_mean(struct oct_kbuild *b, int64_t n, int64_t inside, struct mean *m) {
     *m = (struct mean){.n = n};
-    if (!n || oct_k_is_float(&b->node->type)) return true;
+    if (!n || real_sum(b)) return true;
     if (!plan_average(b, n, inside, &m->fit)) return false;
     say_average(b, n, inside, &m->fit);
     m->table = oct_fit_open(b, &m->fit);
@@ -204,11 +200,10 @@ static bool open_mean(struct oct_kbuild *b, int64_t n, int64_t inside, struct me
 }
 
 static void store_mean(struct oct_kbuild *b, int32_t out, struct lp_addr at, struct lp_val acc, const struct mean *m) {
-    enum lp_elem e = b->k->buf[out].elem;
-    if (e == LP_F32)
-        lp_store(b->k, out, at,
-                 m->n ? lp_op2(b->k, "mean", LP_OP_fdiv, acc, lp_flt(LP_F32, (double)(float)m->n)) : lp_flt(LP_F32, 0));
-    else if (!m->n) lp_store(b->k, out, at, lp_int(e, oct_zero(b->node->type.q, 0)));
+    if (acc.type.elem == LP_F32)
+        oct_r_store(b, out, at,
+                    m->n ? lp_op2(b->k, "mean", LP_OP_fdiv, acc, lp_flt(LP_F32, (double)(float)m->n)) : lp_flt(LP_F32, 0));
+    else if (!m->n) lp_store(b->k, out, at, lp_int((enum lp_elem)b->k->buf[out].elem, oct_zero(b->node->type.q, 0)));
     else oct_k_store_code(b, out, at, oct_fit_build(b->k, &m->fit, m->table, acc));
 }
 
@@ -217,7 +212,7 @@ bool oct_build_avg_pool(struct oct_kbuild *b) {
     struct oct_axis y, x;
     axes_of(b, &y, &x);
     int32_t in = oct_k_in(b, 0), out = oct_k_out(b);
-    bool real = b->k->buf[out].elem == LP_F32;
+    bool real = real_sum(b);
     for (int iy = 0; iy < y.nruns; iy++)
         for (int ix = 0; ix < x.nruns; ix++) {
             const struct oct_run *ry = &y.run[iy], *rx = &x.run[ix];
@@ -239,7 +234,7 @@ bool oct_build_avg_pool(struct oct_kbuild *b) {
  * ------------------------------------------------------------------------------------------------------------------ */
 
 bool oct_fits_mean(const struct oct_kbuild *b) { return requantizes(b); }
-bool oct_fits_mean_f32(const struct oct_kbuild *b) { return oct_k_is_float(&b->node->type); }
+bool oct_fits_mean_real(const struct oct_kbuild *b) { return real_sum(b); }
 
 bool oct_build_mean(struct oct_kbuild *b) {
     const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
@@ -259,7 +254,7 @@ bool oct_build_mean(struct oct_kbuild *b) {
         if (!gone || b->node->at.keepdims) o++;
     }
     int32_t x = oct_k_in(b, 0), y = oct_k_out(b);
-    bool real = b->k->buf[y].elem == LP_F32;
+    bool real = real_sum(b);
     struct lp_addr at[2];
     struct mean m;
     if (!open_mean(b, n, n, &m)) return false;

@@ -44,9 +44,10 @@ static bool build(struct oct_kbuild *b, const struct oct_type *t, bool quantize)
     return true;
 }
 
-/* Codes of up to 16 bits: their distance to the zero point fits i32, their bounds are floats without rounding. */
-static bool small(const struct oct_type *t) { return oct_k_is_codes(t) && oct_dtype_size(t->dtype) <= 2 && !t->q->block; }
-bool oct_fits_quantize(const struct oct_kbuild *b) { return oct_k_is_float(&b->in[0].node->type) && small(&b->node->type); }
-bool oct_fits_dequantize(const struct oct_kbuild *b) { return oct_k_is_float(&b->node->type) && small(&b->in[0].node->type); }
+static bool plain(const struct oct_type *t) { return oct_k_is_codes(t) && !t->q->block; }
+bool oct_fits_quantize(const struct oct_kbuild *b) { /* bounds of 16 bits are floats without rounding */
+    return oct_k_is_float(&b->in[0].node->type) && plain(&b->node->type) && oct_dtype_size(b->node->type.dtype) <= 2;
+}
+bool oct_fits_dequantize(const struct oct_kbuild *b) { return oct_k_is_float(&b->node->type) && plain(&b->in[0].node->type); }
 bool oct_build_quantize(struct oct_kbuild *b) { return build(b, &b->node->type, true); }
 bool oct_build_dequantize(struct oct_kbuild *b) { return build(b, &b->in[0].node->type, false); }

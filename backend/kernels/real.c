@@ -110,19 +110,35 @@ float oct_point_value(const struct oct_node *n, float x) {
  * --------------------------------------------------------------------------------------------------------------- */
 
 struct oct_r_params oct_r_params(const struct oct_type *t) {
-    return (struct oct_r_params){f32((double)oct_scale(t->q, 0)), lp_int(LP_I32, oct_zero(t->q, 0)),
-                                 (int32_t)oct_dtype_min(t->dtype), (int32_t)oct_dtype_max(t->dtype)};
+    return (struct oct_r_params){f32((double)oct_scale(t->q, 0)), lp_int(LP_I32, oct_zero(t->q, 0)), oct_dtype_min(t->dtype),
+                                 oct_dtype_max(t->dtype)};
 }
 
 static bool is_zero(struct lp_val v) { return v.reg < 0 && v.imm.i == 0; }
 
+struct lp_val oct_r_float_of(struct lp_kernel *k, struct lp_val v) {
+    if (v.type.elem == LP_I32) return op1(k, LP_OP_i2f, v);
+    const struct lp_type i32 = lp_scalar(LP_I32);
+    struct lp_val high = lp_op1(k, NULL, LP_OP_cvt, i32, lp_shift(k, NULL, LP_OP_sar, v, 31));
+    struct lp_val low = lp_op1(k, NULL, LP_OP_cvt, i32, op2(k, LP_OP_and, v, lp_int(LP_I64, INT32_MAX)));
+    struct lp_val d = op2(k, LP_OP_fmul, op1(k, LP_OP_i2d, high), lp_flt(LP_F64, 0x1p31));
+    return op1(k, LP_OP_d2f, op2(k, LP_OP_fadd, d, op1(k, LP_OP_i2d, low)));
+}
+
+static struct lp_val widened(struct lp_kernel *k, struct lp_val v) {
+    return v.reg < 0 ? lp_int(LP_I64, v.imm.i) : lp_op1(k, NULL, LP_OP_cvt, lp_scalar(LP_I64), v);
+}
+
 struct lp_val oct_r_dequantize(struct lp_kernel *k, const struct oct_r_params *p, struct lp_val code) {
-    if (!is_zero(p->zero)) code = op2(k, LP_OP_sub_nw, code, p->zero);
-    return op2(k, LP_OP_fmul, p->scale, op1(k, LP_OP_i2f, code));
+    if (!is_zero(p->zero)) {
+        bool wide = p->qmax > UINT16_MAX; /* 32-bit codes: the difference needs 33 */
+        code = op2(k, LP_OP_sub_nw, wide ? widened(k, code) : code, wide ? widened(k, p->zero) : p->zero);
+    }
+    return op2(k, LP_OP_fmul, p->scale, oct_r_float_of(k, code));
 }
 
 /* An i32 or its negation as a float value: bound - zero, exact (codes and zero points are below 2^24). */
-static struct lp_val bound(struct lp_kernel *k, int32_t code, struct lp_val zero) {
+static struct lp_val bound(struct lp_kernel *k, int64_t code, struct lp_val zero) {
     if (zero.reg < 0) return f32((double)code - (double)zero.imm.i);
     return op1(k, LP_OP_i2f, op2(k, LP_OP_sub_nw, lp_int(LP_I32, code), zero));
 }
@@ -140,6 +156,32 @@ struct lp_val oct_r_quantize(struct lp_kernel *k, const struct oct_r_params *p, 
     v = lp_op2(k, "v", LP_OP_fadd, v, zero);
     struct lp_val code = op1(k, LP_OP_f2i, oct_r_clamp(k, v, (float)p->qmin, (float)p->qmax));
     return choose(k, op2(k, LP_OP_eq, v, v), code, p->zero); /* NaN gives the zero point */
+}
+
+bool oct_r_through_float(const struct oct_kbuild *b) {
+    for (int i = 0; i < b->nin; i++)
+        if (!b->in[i].node || !oct_k_is_codes(&b->in[i].node->type) || b->in[i].node->type.q->axis >= 0) return false;
+    return oct_k_is_codes(&b->node->type) && b->node->type.q->axis < 0 && b->node->at.profile == OCT_profile_onnx;
+}
+
+struct lp_val oct_r_load(struct oct_kbuild *b, int i, int32_t buf, struct lp_addr at) {
+    if (b->k->buf[buf].elem == LP_F32) return lp_load(b->k, "x", lp_scalar(LP_F32), buf, at);
+    struct oct_r_params p = oct_r_params(&b->in[i].node->type);
+    return lp_op1(b->k, "x", LP_OP_mov, (struct lp_type){0}, oct_r_dequantize(b->k, &p, oct_k_load_code(b, NULL, buf, at)));
+}
+
+void oct_r_store(struct oct_kbuild *b, int32_t buf, struct lp_addr at, struct lp_val v) {
+    if (b->k->buf[buf].elem == LP_F32) {
+        lp_store(b->k, buf, at, v);
+        return;
+    }
+    struct oct_r_params p = oct_r_params(&b->node->type);
+    int32_t lo, hi;
+    oct_k_clamp_range(b->node, &lo, &hi);
+    v = oct_r_quantize(b->k, &p, OCT_divide_div, OCT_order_before, v);
+    if (lo > p.qmin) v = lp_op2(b->k, "q", LP_OP_max, v, lp_int(LP_I32, lo));
+    if (hi < p.qmax) v = lp_op2(b->k, "q", LP_OP_min, v, lp_int(LP_I32, hi));
+    oct_k_store_code(b, buf, at, v);
 }
 
 float oct_real_of(const struct oct_type *t, int32_t code) { return oct_scale(t->q, 0) * (float)(code - oct_zero(t->q, 0)); }

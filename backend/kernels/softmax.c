@@ -1,8 +1,9 @@
 /* softmax.c - softmax along one axis: codes under q31 and pot (table of exponentials, exact sum, exact quotient by restoring
- * division), and floats. docs/numerics.md 4.3, 7. */
+ * division), under tflm (gemmlowp's fixed point), under onnx through float; and floats. docs/numerics.md 4.3, 4.4, 7. */
 #include <math.h>
 
 #include "../../ir/interp.h"
+#include "fixed.h"
 #include "real.h"
 #include "window.h"
 
@@ -30,58 +31,76 @@ static struct along walk(struct oct_kbuild *b, int axis, const struct lp_addr *a
  * ------------------------------------------------------------------------------------------------------------------------------
  */
 
-bool oct_fits_softmax(const struct oct_kbuild *b) {
+static bool eight_bits(const struct oct_kbuild *b) {
     const struct oct_type *x = &b->in[0].node->type, *y = &b->node->type;
-    if (!oct_k_is_codes(x) || !oct_k_is_codes(y) || oct_dtype_size(x->dtype) != 1 || x->q->axis >= 0 || y->q->axis >= 0)
-        return false;
-    if (b->node->at.profile != OCT_profile_q31 && b->node->at.profile != OCT_profile_pot) return false;
+    return oct_k_is_codes(x) && oct_k_is_codes(y) && oct_dtype_size(x->dtype) == 1 && x->q->axis < 0 && y->q->axis < 0;
+}
+
+/* What both fixed-point forms walk: the largest code of a row, and the exponential of a code's distance to it, by table. */
+struct codes {
+    int32_t in, out, table;
+    int axis, loops;
+    struct lp_addr at[2];
+    struct lp_val max;
+};
+static struct codes open_row(struct oct_kbuild *b, const int32_t *exponential) {
+    struct lp_kernel *k = b->k;
+    struct codes c = {.in = oct_k_in(b, 0), .out = oct_k_out(b), .axis = axis_of(b)};
+    c.table = oct_k_const(b, "exponential", LP_I32, 256, exponential);
+    c.loops = rows(b, c.axis, c.at);
+    struct lp_type code = lp_scalar((enum lp_elem)k->buf[c.in].elem);
+    struct lp_val top = lp_reg(k, code, "top");
+    lp_set(k, top, lp_int((enum lp_elem)code.elem, oct_dtype_min(b->in[0].node->type.dtype)));
+    struct along a = walk(b, c.axis, c.at);
+    lp_op_to(k, top, LP_OP_max, 2, (struct lp_val[]){top, lp_load(k, NULL, code, c.in, a.in)}, 0);
+    oct_k_close(b, a.loops);
+    c.max = lp_op1(k, "max", LP_OP_cvt, lp_scalar(LP_I32), top);
+    return c;
+}
+static struct lp_val exponential_of(struct oct_kbuild *b, const struct codes *c, struct lp_addr at) {
+    struct lp_val d = lp_op2(b->k, NULL, LP_OP_sub_nw, c->max, oct_k_load_code(b, NULL, c->in, at));
+    d = lp_op2(b->k, NULL, LP_OP_and, d, lp_int(LP_I32, 255)); /* changes nothing: says that the table holds it */
+    return lp_load(b->k, NULL, lp_scalar(LP_I32), c->table, lp_indexed(lp_at(0), d, 0, 255));
+}
+static void store_clamped(struct oct_kbuild *b, const struct codes *c, struct lp_addr at, struct lp_val v) {
+    const enum oct_dtype t = b->node->type.dtype;
+    v = lp_op2(b->k, NULL, LP_OP_max, v, lp_int(LP_I32, oct_dtype_min(t)));
+    oct_k_store_code(b, c->out, at, lp_op2(b->k, NULL, LP_OP_min, v, lp_int(LP_I32, oct_dtype_max(t))));
+}
+
+bool oct_fits_softmax(const struct oct_kbuild *b) {
+    if (!eight_bits(b) || (b->node->at.profile != OCT_profile_q31 && b->node->at.profile != OCT_profile_pot)) return false;
     /* 2^17 S shifted by the bits of the quotient fits 63 bits */
-    double w = round(0x1p16 / (double)oct_scale(y->q, 0));
+    double w = round(0x1p16 / (double)oct_scale(b->node->type.q, 0));
     return w < 0x1p30 && (double)b->out.at.dim[axis_of(b)] * 0x1p40 * (w / 0x1p16 + 2) * 2 < 0x1p63;
 }
 
 bool oct_build_softmax(struct oct_kbuild *b) {
-    const struct oct_type *x = &b->in[0].node->type, *y = &b->node->type;
+    const struct oct_quant *qx = b->in[0].node->type.q, *qy = b->node->type.q;
     struct lp_kernel *k = b->k;
-    int axis = axis_of(b);
+    const struct lp_type i64 = lp_scalar(LP_I64), i32 = lp_scalar(LP_I32);
     int32_t *exponential = OCT_NEW_N(b->arena, int32_t, 256);
-    for (int d = 0; d < 256; d++) exponential[d] = (int32_t)nearbyintf(0x1p23f * oct_expf(-(oct_scale(x->q, 0) * (float)d)));
-    int64_t w = (int64_t)round(0x1p16 / (double)oct_scale(y->q, 0)), most = (w >> 16) + 2;
+    for (int d = 0; d < 256; d++) exponential[d] = (int32_t)nearbyintf(0x1p23f * oct_expf(-(oct_scale(qx, 0) * (float)d)));
+    int64_t w = (int64_t)round(0x1p16 / (double)oct_scale(qy, 0)), most = (w >> 16) + 2;
     int common = 16; /* numerator and denominator by the powers of two that they share */
     while (common > 0 && (w & (((int64_t)1 << common) - 1))) common--;
     int bits = 1;
     while (((int64_t)1 << bits) <= most) bits++;
 
-    int32_t in = oct_k_in(b, 0), out = oct_k_out(b), table = oct_k_const(b, "exponential", LP_I32, 256, exponential);
-    struct lp_addr at[2];
-    int loops = rows(b, axis, at);
-    struct lp_type code = lp_scalar((enum lp_elem)k->buf[in].elem), i64 = lp_scalar(LP_I64), i32 = lp_scalar(LP_I32);
-    struct lp_val top = lp_reg(k, code, "top");
-    lp_set(k, top, lp_int((enum lp_elem)code.elem, oct_dtype_min(x->dtype)));
-    struct along a = walk(b, axis, at);
-    lp_op_to(k, top, LP_OP_max, 2, (struct lp_val[]){top, lp_load(k, NULL, code, in, a.in)}, 0);
+    struct codes c = open_row(b, exponential);
+    struct lp_val sum = lp_reg(k, i64, "sum");
+    lp_set(k, sum, lp_int(LP_I64, 0));
+    struct along a = walk(b, c.axis, c.at);
+    lp_op_to(k, sum, LP_OP_add_nw, 2, (struct lp_val[]){sum, lp_op1(k, NULL, LP_OP_cvt, i64, exponential_of(b, &c, a.in))}, 0);
     oct_k_close(b, a.loops);
-    struct lp_val max = lp_op1(k, "max", LP_OP_cvt, i32, top), sum = lp_reg(k, i64, "sum");
-
-    struct lp_val exp_of[2];
-    for (int pass = 0; pass < 2; pass++) {
-        if (!pass) lp_set(k, sum, lp_int(LP_I64, 0));
-        a = walk(b, axis, at);
-        struct lp_val d = lp_op2(k, NULL, LP_OP_sub_nw, max, oct_k_load_code(b, NULL, in, a.in));
-        d = lp_op2(k, NULL, LP_OP_and, d, lp_int(LP_I32, 255)); /* changes nothing: says that the table holds it */
-        exp_of[pass] =
-            lp_op1(k, pass ? "rest" : NULL, LP_OP_cvt, i64, lp_load(k, NULL, i32, table, lp_indexed(lp_at(0), d, 0, 255)));
-        if (!pass) {
-            lp_op_to(k, sum, LP_OP_add_nw, 2, (struct lp_val[]){sum, exp_of[0]}, 0);
-            oct_k_close(b, a.loops);
-        }
-    }
+    a = walk(b, c.axis, c.at);
     /* v = floor((2 T W + 2^16 S) / (2^17 S)) */
-    struct lp_val rest = exp_of[1], half = lp_shift(k, NULL, LP_OP_shl, sum, 16 - common);
+    struct lp_val rest = lp_op1(k, "rest", LP_OP_cvt, i64, exponential_of(b, &c, a.in));
+    struct lp_val half = lp_shift(k, NULL, LP_OP_shl, sum, 16 - common);
     lp_op_to(k, rest, LP_OP_mul_nw, 2, (struct lp_val[]){rest, lp_int(LP_I64, 2 * (w >> common))}, 0);
     lp_op_to(k, rest, LP_OP_add_nw, 2, (struct lp_val[]){rest, half}, 0);
     struct lp_val v = lp_reg(k, i32, "v");
-    lp_set(k, v, lp_int(LP_I32, oct_zero(y->q, 0)));
+    lp_set(k, v, lp_int(LP_I32, oct_zero(qy, 0)));
     lp_note(k, "quotient of rest by the sum, bit by bit");
     for (int bit = bits - 1; bit >= 0; bit--) {
         struct lp_val part = lp_shift(k, "part", LP_OP_shl, sum, 17 - common + bit);
@@ -93,11 +112,105 @@ bool oct_build_softmax(struct oct_kbuild *b) {
         struct lp_val more = lp_op2(k, NULL, LP_OP_add_nw, v, lp_int(LP_I32, (int64_t)1 << bit));
         lp_op_to(k, v, LP_OP_select, 3, (struct lp_val[]){fits, more, v}, 0);
     }
-    v = lp_op2(k, NULL, LP_OP_max, v, lp_int(LP_I32, oct_dtype_min(y->dtype)));
-    oct_k_store_code(b, out, a.out, lp_op2(k, NULL, LP_OP_min, v, lp_int(LP_I32, oct_dtype_max(y->dtype))));
+    store_clamped(b, &c, a.out, v);
     oct_k_close(b, a.loops);
-    oct_k_close(b, loops);
+    oct_k_close(b, c.loops);
     b->recipe = "table, exact quotient";
+    return true;
+}
+
+/* ---- codes, tflm: gemmlowp's fixed point
+ * -------------------------------------------------------------------------------------------------- */
+
+/* e^a in Q0.31 for a <= 0 in Q5.26: a series around -1/8 on the part below 1/4, one factor for each bit above. */
+static int64_t fixed_exp(int64_t a) {
+    static const int64_t factor[] = {1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242}; /* e^-1/4 .. e^-16 */
+    if (a == 0) return INT32_MAX;
+    int64_t low = (a & 0xffffff) - 0x1000000, x = low * 32 + (1 << 28);
+    int64_t x2 = oct_fx_mul(x, x), x3 = oct_fx_mul(x2, x), x4 = oct_fx_mul(x2, x2);
+    int64_t p = oct_fx_shift(oct_fx_mul(oct_fx_shift(x4, 2) + x3, 715827883) + x2, 1);
+    int64_t g = 1895147668 + oct_fx_mul(1895147668, x + p);
+    for (int i = 0; i < 7; i++)
+        if ((low - a) >> (24 + i) & 1) g = oct_fx_mul(g, factor[i]);
+    return g;
+}
+
+/* Scale of the operand in Q5.26: real = m 2^(e - 31). */
+static int64_t fixed_scale(const struct oct_kbuild *b, int *e) {
+    double real = fmin((double)oct_scale(b->in[0].node->type.q, 0) * 0x1p26, 0x1p31 - 1);
+    int64_t m = (int64_t)round(frexp(real, e) * 0x1p31);
+    if (m >> 31) m /= 2, ++*e;
+    return m;
+}
+
+bool oct_fits_softmax_tflm(const struct oct_kbuild *b) {
+    const struct oct_type *y = &b->node->type;
+    if (!eight_bits(b) || oct_dtype_size(y->dtype) != 1 || b->node->at.profile != OCT_profile_tflm) return false;
+    int e;
+    (void)fixed_scale(b, &e);
+    return e >= 0 && oct_scale(y->q, 0) == 1.0f / 256 && oct_zero(y->q, 0) == oct_dtype_min(y->dtype) &&
+           y->dim[axis_of(b)] < 4096;
+}
+
+/* SRDHM. */
+static struct lp_val high_half(struct lp_kernel *k, const char *name, struct lp_val a, struct lp_val b) {
+    struct lp_val p = lp_op2(k, NULL, LP_OP_add_nw, lp_op2(k, NULL, LP_OP_mull, a, b), lp_int(LP_I64, (int64_t)1 << 30));
+    return lp_op1(k, name, LP_OP_cvt, lp_scalar(LP_I32), lp_shift(k, NULL, LP_OP_sar, p, 31));
+}
+static struct lp_val shifted_saturated(struct lp_kernel *k, struct lp_val v, int n) {
+    v = lp_shift(k, NULL, LP_OP_shl, lp_op1(k, NULL, LP_OP_cvt, lp_scalar(LP_I64), v), n);
+    return lp_op1(k, NULL, LP_OP_sat, lp_scalar(LP_I32), v);
+}
+
+/* 1 / sum for sum in [2^19, 2^31): `half`, the sum shifted into [2^30, 2^31), by three steps of Newton; *n: that shift. */
+static struct lp_val reciprocal(struct lp_kernel *k, struct lp_val half, struct lp_val *n) {
+    *n = lp_reg(k, lp_scalar(LP_I32), "n");
+    lp_set(k, *n, lp_int(LP_I32, 0));
+    for (int step = 8; step; step /= 2) {
+        struct lp_val less = lp_op2(k, "less", LP_OP_lt, half, lp_int(LP_I32, (int64_t)1 << (31 - step)));
+        struct lp_val up = lp_shift(k, NULL, LP_OP_shl, half, step),
+                      more = lp_op2(k, NULL, LP_OP_add_nw, *n, lp_int(LP_I32, step));
+        lp_op_to(k, half, LP_OP_select, 3, (struct lp_val[]){less, up, half}, 0);
+        lp_op_to(k, *n, LP_OP_select, 3, (struct lp_val[]){less, more, *n}, 0);
+    }
+    struct lp_val x = lp_reg(k, lp_scalar(LP_I32), "x"); /* 48/17 - 32/17 half, in Q2.29 */
+    lp_op_to(k, x, LP_OP_add, 2,
+             (struct lp_val[]){high_half(k, NULL, half, lp_int(LP_I32, -1010580540)), lp_int(LP_I32, 1515870810)}, 0);
+    for (int i = 0; i < 3; i++) {
+        struct lp_val miss = lp_op2(k, NULL, LP_OP_sub, lp_int(LP_I32, 1 << 29), high_half(k, NULL, half, x));
+        lp_op_to(k, x, LP_OP_add, 2, (struct lp_val[]){x, shifted_saturated(k, high_half(k, NULL, x, miss), 2)}, 0);
+    }
+    return lp_op1(k, "reciprocal", LP_OP_mov, (struct lp_type){0}, shifted_saturated(k, x, 1));
+}
+
+bool oct_build_softmax_tflm(struct oct_kbuild *b) {
+    struct lp_kernel *k = b->k;
+    const struct lp_type i64 = lp_scalar(LP_I64), i32 = lp_scalar(LP_I32);
+    int e;
+    const int64_t m = fixed_scale(b, &e), farthest = ((int64_t)31 << 26) >> e;
+    int32_t *exponential = OCT_NEW_N(b->arena, int32_t, 256);
+    for (int64_t d = 0; d < 256; d++)
+        exponential[d] = d > farthest ? 0 : (int32_t)fixed_exp(oct_fx_mul(oct_fx_sat(-d * ((int64_t)1 << e)), m));
+
+    struct codes c = open_row(b, exponential);
+    struct lp_val sum = lp_reg(k, i32, "sum"); /* Q12.19 */
+    lp_set(k, sum, lp_int(LP_I32, 0));
+    struct along a = walk(b, c.axis, c.at);
+    struct lp_val part = lp_shift(k, NULL, LP_OP_sar, exponential_of(b, &c, a.in), 11);
+    part = lp_shift(k, NULL, LP_OP_sar, lp_op2(k, NULL, LP_OP_add_nw, part, lp_int(LP_I32, 1)), 1);
+    lp_op_to(k, sum, LP_OP_add_nw, 2, (struct lp_val[]){sum, part}, 0);
+    oct_k_close(b, a.loops);
+    struct lp_val n, r = reciprocal(k, sum, &n);
+    /* the product goes down by 34 - n, rounded; one less here, the last with the rounding */
+    struct lp_val down = lp_op1(k, "down", LP_OP_cvt, i64, lp_op2(k, NULL, LP_OP_sub_nw, lp_int(LP_I32, 33), n));
+    a = walk(b, c.axis, c.at);
+    struct lp_val v = lp_op1(k, NULL, LP_OP_cvt, i64, high_half(k, NULL, r, exponential_of(b, &c, a.in)));
+    v = lp_op2(k, NULL, LP_OP_add_nw, lp_op2(k, NULL, LP_OP_sarv, v, down), lp_int(LP_I64, 1));
+    v = lp_op1(k, "v", LP_OP_cvt, i32, lp_shift(k, NULL, LP_OP_sar, v, 1));
+    store_clamped(b, &c, a.out, lp_op2(k, NULL, LP_OP_add_nw, v, lp_int(LP_I32, oct_zero(b->node->type.q, 0))));
+    oct_k_close(b, a.loops);
+    oct_k_close(b, c.loops);
+    b->recipe = "table, fixed point";
     return true;
 }
 
@@ -105,6 +218,11 @@ bool oct_build_softmax(struct oct_kbuild *b) {
  * -------------------------------------------------------------------------------------------------------------------------------
  */
 
+bool oct_fits_softmax_onnx(const struct oct_kbuild *b) {
+    return oct_r_through_float(b) && oct_dtype_size(b->in[0].node->type.dtype) <= 2;
+}
+
+/* Floats, or codes through float. */
 bool oct_build_softmax_f32(struct oct_kbuild *b) {
     struct lp_kernel *k = b->k;
     int axis = axis_of(b);
@@ -115,17 +233,18 @@ bool oct_build_softmax_f32(struct oct_kbuild *b) {
     struct lp_val max = lp_reg(k, f, "max"), sum = lp_reg(k, f, "sum");
     lp_set(k, max, lp_flt(LP_F32, -INFINITY));
     struct along a = walk(b, axis, at);
-    struct lp_val x = lp_load(k, "x", f, in, a.in);
-    lp_op_to(k, max, LP_OP_fmax, 2, (struct lp_val[]){x, max}, 0);
+    lp_op_to(k, max, LP_OP_fmax, 2, (struct lp_val[]){oct_r_load(b, 0, in, a.in), max}, 0);
     oct_k_close(b, a.loops);
     lp_set(k, sum, lp_flt(LP_F32, 0));
     a = walk(b, axis, at);
-    struct lp_val e = oct_r_exp(k, lp_op2(k, NULL, LP_OP_fsub, lp_load(k, NULL, f, in, a.in), max));
+    const bool kept = oct_k_is_float(&b->node->type); /* in the result, where floats fit; otherwise made twice */
+    struct lp_val e = oct_r_exp(k, lp_op2(k, NULL, LP_OP_fsub, oct_r_load(b, 0, in, a.in), max));
     lp_op_to(k, sum, LP_OP_fadd, 2, (struct lp_val[]){sum, e}, 0);
-    lp_store(k, out, a.out, e);
+    if (kept) lp_store(k, out, a.out, e);
     oct_k_close(b, a.loops);
     a = walk(b, axis, at);
-    lp_store(k, out, a.out, lp_op2(k, NULL, LP_OP_fdiv, lp_load(k, NULL, f, out, a.out), sum));
+    e = kept ? lp_load(k, NULL, f, out, a.out) : oct_r_exp(k, lp_op2(k, NULL, LP_OP_fsub, oct_r_load(b, 0, in, a.in), max));
+    oct_r_store(b, out, a.out, lp_op2(k, NULL, LP_OP_fdiv, e, sum));
     oct_k_close(b, a.loops);
     oct_k_close(b, loops);
     return true;

@@ -214,3 +214,12 @@ struct lp_val lp_shuffle(struct lp_kernel *k, const char *name, struct lp_val a,
     op(k, dst, LP_OP_shuffle, 2, args, 0, copy);
     return dst;
 }
+
+static bool is_float(enum lp_elem e) { return e == LP_F32 || e == LP_F64; }
+bool lp_has_floats(const struct lp_kernel *k) {
+    for (int32_t i = 0; i < k->nbufs; i++)
+        if (is_float(k->buf[i].elem)) return true;
+    for (int32_t i = 0; i < k->nregs; i++)
+        if (is_float((enum lp_elem)k->reg[i].type.elem)) return true;
+    return false;
+}

@@ -144,6 +144,8 @@ struct lp_val lp_op2(struct lp_kernel *k, const char *name, enum lp_row row, str
 struct lp_val lp_op3(struct lp_kernel *k, const char *name, enum lp_row row, struct lp_val a, struct lp_val b, struct lp_val c);
 struct lp_val lp_shift(struct lp_kernel *k, const char *name, enum lp_row row, struct lp_val a, int distance);
 
+bool lp_has_floats(const struct lp_kernel *k); /* in a buffer or a register */
+
 /* ---- verifier, printer, evaluator ---------------------------------------------------------------------------------------------- */
 /* Types, definite assignment, every access within its buffer for all loop values, range only outermost. Reports what is wrong in
  * `why` (in the arena) and returns false. */

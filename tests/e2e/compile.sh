@@ -99,6 +99,11 @@ assert r["layers"] and all(l["ns"] is not None and l["ns"] > 0 for l in r["layer
 PY
 octavo bench q.8vo --runs 10 >/dev/null
 
+# ---- float inside an op on codes
+printf 'octavo 1\ninput x : i8[2,5] scale=0.5 zero=0\ny : i8[2,5] scale=0.01 zero=0 = softmax(x) axis=1 profile=onnx\noutput y\n' >inside.8vo
+octavo compile inside.8vo -o inside
+expect 69 octavo compile inside.8vo --no-float -o failed
+
 # ---- compilers that are not there, that fail, that are interrupted
 expect 69 octavo compile q.8vo --emit obj --cc no-such-compiler -o failed
 expect 70 octavo compile q.8vo --emit obj --cc false -o failed

@@ -193,31 +193,38 @@ static void one_more_than_int32_is_widened(void **state) {
              "y : i16 scale=9.0 zero=0 = conv2d(x, @w) groups=3");
 }
 
-/* A result that has not reached its clamp where 32 bits end: no kernel, and one that does not pretend. */
-static void a_wide_sum_that_does_not_saturate_is_refused(void **state) {
+/* A result that has not reached its clamp where 32 bits end: all bits of the sum count then. */
+static void a_wide_sum_that_does_not_saturate_keeps_its_bits(void **state) {
     (void)state;
-    const char *text = "octavo 1\nmodel m\ninput x : i8[1,40] scale=1.0 zero=-128\nconst @w : i8[1,40] scale=1.0 = random seed=1 "
-                       "within=(127,128)\n"
-                       "const @b : i32[1] = (%d)\ny : i8 scale=%s zero=0 = dense(x, @w, @b)\noutput y\n";
-    static const struct {
-        int over;
-        const char *scale;
-        bool refused;
-    } c[] = {{0, "20000000.0", false}, {1, "20000000.0", true}, {1, "16900000.0", false}, {1, "17100000.0", true}};
-    for (size_t i = 0; i < sizeof c / sizeof *c; i++) {
+    static const char *const scales[] = {"20000000.0", "17100000.0", "16900000.0", "3e9"};
+    for (size_t i = 0; i < sizeof scales / sizeof *scales; i++)
+        for (int over = 0; over < 2; over++) {
+            dense_with_bias((int64_t)INT32_MAX - REACH + over, "(127,128)", scales[i]);
+            assert_int_equal(has_wide_sum(), over);
+        }
+}
+
+/* Channels of which one needs all bits and another has a multiplier too large for that: refused, with its reason. */
+static void what_no_sequence_holds_is_refused(void **state) {
+    (void)state;
+    const char *text =
+        "octavo 1\nmodel m\ninput x : i8[1,40] scale=1.0 zero=-128\nconst @w : i8[2,40] scale[0]=(%s, 1e-8) = random "
+        "seed=1 within=(127,128)\n"
+        "const @b : i32[2] = (2147483647, 2147483647)\ny : i8 scale=1.0 zero=0 = dense(x, @w, @b)\noutput y\n";
+    for (int refused = 0; refused < 2; refused++) {
         struct oct_ctx cx;
         oct_ctx_init(&cx);
         struct oct_arena *a = oct_arena_new(&cx);
-        const char *s = oct_sprintf(a, text, INT32_MAX - REACH + c[i].over, c[i].scale);
+        const char *s = oct_sprintf(a, text, refused ? "1.0" : "1e-7");
         struct oct_module *m = oct_parse(&cx, "case", s, strlen(s));
         struct oct_compile_options opt = {.target = oct_target_find("host"), .name = "m", .batch = 1};
         struct oct_compiled out;
         assert_non_null(m);
-        assert_int_equal(oct_compile(&cx, a, m, &opt, &out), !c[i].refused);
+        assert_int_equal(oct_compile(&cx, a, m, &opt, &out), !refused);
         struct oct_text d;
         oct_text_init(&d, a);
         oct_diag_render(&cx, &d);
-        if (c[i].refused) assert_non_null(strstr(d.s, "E6002"));
+        if (refused) assert_non_null(strstr(d.s, "E6002"));
         else assert_int_equal(d.len, 0);
         oct_ctx_free(&cx);
     }
@@ -263,7 +270,8 @@ int main(void) {
         cmocka_unit_test(windows_and_groups),
         cmocka_unit_test(dense_layers),
         cmocka_unit_test(one_more_than_int32_is_widened),
-        cmocka_unit_test(a_wide_sum_that_does_not_saturate_is_refused),
+        cmocka_unit_test(a_wide_sum_that_does_not_saturate_keeps_its_bits),
+        cmocka_unit_test(what_no_sequence_holds_is_refused),
         cmocka_unit_test(partial_sums_that_wrap),
         cmocka_unit_test(every_kernel_ran),
         cmocka_unit_test(printed_c),

@@ -321,7 +321,7 @@ static void printed_c_agrees_with_formulas(void **state) {
     lp_emit_c_helpers(&file, helpers);
     oct_text_add(&file, body.s);
     void *got = oct_alloc(arena, COUNT * 8);
-    for (int j = 0; j < COMPILERS; j++) {
+    for (size_t j = 0; j < compiler_count(); j++) {
         void *so = load_c(file.s, compilers[j]);
         for (int i = 0; i < cs->n; i++) {
             char name[16];
@@ -377,7 +377,7 @@ static void float_helpers_agree_on_a_dense_sweep(void **state) {
     lp_emit_c_prologue(&file, true);
     lp_emit_c_helpers(&file, helpers);
     oct_text_addf(&file, "%svoid w(void **m);\nvoid w(void **m) { k(m[0], m[1]); }\n", t.s);
-    for (int j = 0; j < COMPILERS; j++) {
+    for (size_t j = 0; j < compiler_count(); j++) {
         void *so = load_c(file.s, compilers[j]);
         void (*run)(void **);
         *(void **)&run = dlsym(so, "w");
@@ -602,7 +602,7 @@ static void temporaries_keep_their_value(void **state) {
     lp_eval(k, (void *[]){want}, 0, 0);
     assert_int_equal(want[1], 77);
     assert_int_equal(want[2], 19);
-    for (int j = 0; j < COMPILERS; j++) {
+    for (size_t j = 0; j < compiler_count(); j++) {
         memcpy(got, (int32_t[]){77, 0, 0}, sizeof got);
         void *so = load_c(t.s, compilers[j]);
         void (*run)(void **);
