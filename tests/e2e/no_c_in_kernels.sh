@@ -12,7 +12,7 @@ found() {
     {
         grep -HnoE '"([^"\\]|\\.)*"' "$@" | grep -E ":\".*($literal)"
         grep -HnE "$code" "$@"
-        grep -HnE 'oct_text_' "$@" | grep -v -e '->proof' # what a kernel says about its proof is the only text it makes
+        grep -HnE 'oct_text_' "$@" | grep -v -e '->proof' -e '->fallback' # what a kernel says about its proof and its speed is the only text it makes
     } | grep .
 }
 
