@@ -23,6 +23,7 @@ enum oct_io_layout { OCT_LAYOUT_MODEL, OCT_LAYOUT_NHWC, OCT_LAYOUT_NCHW };
 struct oct_compile_options {
     const struct oct_target *target;
     const char *name;               /* prefix of every symbol: an identifier of C */
+    const char *file;               /* files are FILE.c, FILE.h, ...: printable, without quotes and backslashes; NULL: name */
     int64_t batch;                  /* what N means; >= 1 */
     enum oct_weights_mode weights;
     enum oct_io_layout io_layout;
@@ -39,6 +40,8 @@ struct oct_compiled {
     struct oct_text weights_s;      /* NAME.weights.S */
     struct oct_text explain;        /* a line per layer and per fallback */
 };
+/* Fills a number into NAME.json that was not known when it was written (text_bytes, stack_bytes); negative: it stays null. */
+void oct_report_number(struct oct_text *json, const char *key, int64_t v);
 /* false after diagnostics (float under --no-float, an overflow that cannot be widened, ...). */
 bool oct_compile(struct oct_ctx *cx, struct oct_arena *a, const struct oct_module *m, const struct oct_compile_options *opt, struct oct_compiled *out);
 

@@ -29,7 +29,7 @@ void oct_print_header(const struct oct_unit *u, struct oct_text *h) {
     const struct oct_param *param = p->entry[0].param;
     char *upper = oct_strdup(u->a, p->name);
     for (char *c = upper; *c; c++) *c = (char)toupper((unsigned char)*c);
-    oct_text_addf(h, "/* %s.h - made by octavo from model ", p->name);
+    oct_text_addf(h, "/* %s - made by octavo from model ", p->name);
     oct_comment_text(h, u->m->name);
     oct_text_add(h, ".\n");
     for (int i = 0; i < u->plan.ninputs; i++) print_parameter(u, h, u->plan.input[i], param[i].name, true);

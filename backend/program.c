@@ -23,13 +23,26 @@ static bool is_keyword(const char *s) {
     return false;
 }
 
+static bool starts(const char *s, const char *with) { return strncmp(s, with, strlen(with)) == 0; }
+
+/* Names that a program prints where parameters are in scope: types and limits, helpers, constants, entries. (Functions make way
+ * for parameters: function_of.) */
+static bool is_printed(const struct oct_unit *u, const char *s) {
+    const size_t prefix = strlen(u->program->name);
+    const char *type = s + (*s == 'u' || *s == 'U'); /* int8_t, UINT32_C, INT64_MIN */
+    if ((starts(type, "int") || starts(type, "INT")) && isdigit((unsigned char)type[3])) return true;
+    if (starts(s, "oct_") || starts(s, "OCT_")) return true;
+    if (starts(s, "data_") && strspn(s + 5, "0123456789") == strlen(s + 5)) return true;
+    return starts(s, u->program->name) && s[prefix] == '_';
+}
+
 /* A C identifier from any text, different from the `n` names before it. */
 static const char *identifier(struct oct_unit *u, const char *s, const char **before, int n) {
     char *id = oct_strndup(u->a, s, strlen(s) < 64 ? strlen(s) : 64);
     for (char *c = id; *c; c++)
         if (!isalnum((unsigned char)*c) || (unsigned char)*c >= 128) *c = '_';
     const char *r = id;
-    if (!*id || !isalpha((unsigned char)*id) || is_keyword(id)) r = oct_sprintf(u->a, "v_%s", id);
+    if (!*id || !isalpha((unsigned char)*id) || is_keyword(id) || is_printed(u, id)) r = oct_sprintf(u->a, "v_%s", id);
     for (int tries = 2, i = 0; i < n; i++)
         if (strcmp(before[i], r) == 0) r = oct_sprintf(u->a, "%s_%d", id, tries++), i = -1;
     return r;
@@ -76,6 +89,8 @@ static int function_of(struct oct_unit *u, const struct oct_step *s) {
         if (strcmp(p->function[i].text, text.s) == 0) return i;
     const char *what = s->kind == OCT_STEP_NODE ? s->info->name : s->kind == OCT_STEP_COPY ? "copy" : "border";
     const char *name = oct_sprintf(u->a, "%s_%d", what, p->nfunctions);
+    for (int i = 0; i < p->entry[0].nparams; i++) /* a parameter keeps its name, which users see */
+        if (strcmp(p->entry[0].param[i].name, name) == 0) name = oct_sprintf(u->a, "%s_", name), i = -1;
     p->function[p->nfunctions] = (struct oct_function){name, s->b.k, text.s, describe(u, s)};
     return p->nfunctions++;
 }
@@ -185,6 +200,7 @@ void oct_program_make(struct oct_unit *u) {
     int constants = 4 * nparams + 1;
     for (int i = 0; i < u->plan.nsteps; i++) constants += u->plan.step[i].b.nconstants;
     p->name = u->opt->name;
+    p->file = u->opt->file ? u->opt->file : p->name;
     p->arena_bytes = u->plan.arena_bytes;
     p->function = OCT_NEW_N(u->a, struct oct_function, u->plan.nsteps + nparams + 1);
     p->constant = OCT_NEW_N(u->a, struct oct_constant, constants);

@@ -43,6 +43,7 @@ struct oct_entry {
 };
 struct oct_program {
     const char *name; /* prefix of the entries */
+    const char *file; /* of the files: FILE.c and so on */
     struct oct_function *function;
     int nfunctions;
     struct oct_constant *constant;

@@ -96,3 +96,15 @@ void oct_print_report(const struct oct_unit *u, struct oct_text *j, struct oct_t
     oct_text_addf(e, "arena: %" PRId64 " bytes, no planner can do with less than %" PRId64 "\n", p->arena_bytes,
                   p->arena_lower_bound);
 }
+
+/* These keys stand in front of all that comes from the model. */
+void oct_report_number(struct oct_text *json, const char *key, int64_t v) {
+    const char *place = oct_sprintf(json->arena, "\"%s\": null", key), *at = strstr(json->s, place);
+    if (v < 0 || !at) return;
+    struct oct_text out;
+    oct_text_init(&out, json->arena);
+    oct_text_addn(&out, json->s, (size_t)(at - json->s));
+    oct_text_addf(&out, "\"%s\": %" PRId64, key, v);
+    oct_text_add(&out, at + strlen(place));
+    *json = out;
+}

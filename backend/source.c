@@ -42,10 +42,11 @@ static void print_number(const struct oct_unit *u, struct oct_text *t, const str
 static void print_constants(const struct oct_unit *u, struct oct_text *t, bool in_file) {
     const struct oct_program *p = u->program;
     if (in_file) {
-        oct_text_addf(t,
-                      "/* %" PRId64
-                      " bytes of weights: %s.weights.bin through %s.weights.S */\nextern const unsigned char %s_weights[];\n\n",
-                      p->weight_bytes, p->name, p->name, p->name);
+        oct_text_addf(
+            t,
+            "/* %" PRId64
+            " bytes of weights: the file .weights.bin through .weights.S */\nextern const unsigned char %s_weights[];\n\n",
+            p->weight_bytes, p->name);
         return;
     }
     for (int i = 0; i < p->nconstants; i++) {
@@ -77,7 +78,7 @@ static void write_weights_file(const struct oct_program *p, struct oct_compiled 
     oct_text_addf(&out->weights_s,
                   "    .section .rodata.%s_weights,\"a\",%%progbits\n    .balign 64\n    .globl %s_weights\n%s_weights:\n"
                   "    .incbin \"%s.weights.bin\"\n    .section .note.GNU-stack,\"\",%%progbits\n",
-                  p->name, p->name, p->name, p->name);
+                  p->name, p->name, p->name, p->file);
 }
 
 /* ---- functions and entries
@@ -148,9 +149,9 @@ void oct_print_source(const struct oct_unit *u, struct oct_compiled *out) {
         floats |= lp_has_floats(f->k);
     }
     oct_text_addf(c,
-                  "/* %s.c - made by octavo; see %s.h. C99, no library but memcpy and memset that the compiler may call. "
-                  "*/\n#include \"%s.h\"\n\n",
-                  p->name, p->name, p->name);
+                  "/* Made by octavo; see the header. C99, no library but memcpy and memset that the compiler may call. */\n"
+                  "#include \"%s.h\"\n\n",
+                  p->file);
     lp_emit_c_prologue(c, floats);
     lp_emit_c_helpers(c, helpers);
     oct_text_add(c, "\n");

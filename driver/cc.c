@@ -83,6 +83,11 @@ bool drv_build_write(struct drv_build *b, const char *name, const struct oct_tex
     return false;
 }
 
+struct oct_arena *drv_build_arena(const struct drv_build *b) {
+    return b->d->a;
+}
+bool drv_build_has(struct drv_build *b, const char *name) { return access(drv_build_path(b, name), R_OK) == 0; }
+
 bool drv_build_read(struct drv_build *b, const char *name, struct oct_bytes *out) {
     return oct_read_file(b->d->cx, drv_build_path(b, name), out);
 }
@@ -141,7 +146,7 @@ static int spawn(struct drv_build *b, char *const *argv, pid_t *child) {
     return rc;
 }
 
-bool drv_build_run(struct drv_build *b, const char *command, const char *const *args, const char **log) {
+static bool run(struct drv_build *b, const char *command, const char *const *args, const char **log, bool quiet) {
     struct drv *d = b->d;
     char *argv[MAX_WORDS + 1], *words = oct_strdup(d->a, command), *rest = NULL;
     int n = 0;
@@ -154,6 +159,7 @@ bool drv_build_run(struct drv_build *b, const char *command, const char *const *
     pid_t child;
     const int rc = spawn(b, argv, &child);
     if (rc) {
+        if (quiet) return false;
         oct_error(d->cx, nowhere, OCT_E7006, "cannot run '%s': %s", argv[0], strerror(rc));
         oct_help(d->cx, "name a C compiler with --cc");
         return false;
@@ -170,7 +176,15 @@ bool drv_build_run(struct drv_build *b, const char *command, const char *const *
         if (log) *log = read_log(b);
         return true;
     }
+    if (quiet) return false;
     oct_error(d->cx, nowhere, OCT_E7007, "'%s' failed on generated code", argv[0]);
     oct_text_addf(&d->talk, "%s\n", read_log(b));
     return false;
+}
+
+bool drv_build_run(struct drv_build *b, const char *command, const char *const *args, const char **log) {
+    return run(b, command, args, log, false);
+}
+bool drv_build_try(struct drv_build *b, const char *command, const char *const *args, const char **log) {
+    return run(b, command, args, log, true);
 }

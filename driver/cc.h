@@ -17,8 +17,17 @@ bool drv_build_read(struct drv_build *b, const char *name, struct oct_bytes *out
 /* Runs `command` (words separated by spaces) with more arguments, NULL-terminated, in the folder. What it prints is shown when it
  * fails; `log`, if not NULL, gets it otherwise. Exit 69 when it is not there, 70 when it refuses what we wrote. */
 bool drv_build_run(struct drv_build *b, const char *command, const char *const *args, const char **log);
+/* The same of a command that need not work: nothing is said. */
+bool drv_build_try(struct drv_build *b, const char *command, const char *const *args, const char **log);
+bool drv_build_has(struct drv_build *b, const char *name);
+struct oct_arena *drv_build_arena(const struct drv_build *b);
 /* Writes NAME.c, NAME.h and the weights of what was compiled; appends their names to args (room for 2 more). */
 bool drv_build_sources(struct drv_build *b, const char *name, const struct oct_compiled *c, const char **args, int *nargs);
+
+/* Sizes (measure.c): the flag that makes this compiler tell frames, or NULL; once c.o was made with it, the report's text_bytes
+ * (code sections) and stack_bytes (deepest chain of calls of NAME_run, memcpy and memset not counted). */
+const char *drv_measure_flag(struct drv_build *b, const char *cc);
+void drv_measure(struct drv_build *b, const char *cc, const struct oct_target *target, struct oct_compiled *c);
 
 /* ---- compiled C in this process (engine_c.c) ----------------------------------------------------------------------------- */
 

@@ -37,6 +37,9 @@ static bool find_place(struct drv *d, const struct oct_module *m, struct place *
         if (*p->folder) oct_outputs_dir(d->out, p->folder);
     }
     p->symbol = symbol_of(d->a, p->name);
+    for (const char *s = p->name; *s; s++)
+        if ((unsigned char)*s < 32 || *s == 127 || *s == '"' || *s == '\\' || *s == '?')
+            return drv_misuse(d, "-o: C cannot include a file whose name has quotes, backslashes, '?' or control characters");
     return true;
 }
 
@@ -72,16 +75,18 @@ static const struct oct_target *find_target(struct drv *d) {
 }
 
 /* The object of the sources and, from the same compiler, the archiver's name. */
-static bool build_object(struct drv *d, struct drv_build *b, const struct place *p, const struct oct_compiled *c) {
+static bool build_object(struct drv *d, struct drv_build *b, const struct place *p, struct oct_compiled *c) {
     const char *cc = d->o.cc ? d->o.cc : "cc", *flags = d->o.cflags ? d->o.cflags : "-O2", *ar;
+    const char *frames = drv_measure_flag(b, cc);
     const char *sources[3], *objects[2] = {"c.o", NULL};
     int n = 0;
     if (!drv_build_sources(b, p->name, c, sources, &n)) return false;
     for (int i = 0; i < n; i++) {
         if (i) objects[i] = "w.o";
-        const char *args[] = {"-c", "-o", objects[i], sources[i], NULL};
+        const char *args[] = {"-c", "-o", objects[i], sources[i], i ? NULL : frames, NULL};
         if (!drv_build_run(b, oct_sprintf(d->a, "%s %s", cc, flags), args, NULL)) return false;
     }
+    drv_measure(b, cc, oct_target_find(d->o.target ? d->o.target : "host"), c);
     if (d->o.emit == EMIT_OBJ) {
         const char *args[] = {"-r", "-nostdlib", "-o", "out", objects[0], objects[1], NULL};
         return drv_build_run(b, cc, args, NULL);
@@ -91,7 +96,7 @@ static bool build_object(struct drv *d, struct drv_build *b, const struct place 
     return drv_build_run(b, oct_strndup(d->a, ar, strcspn(ar, "\n")), args, NULL);
 }
 
-static bool write_built(struct drv *d, const struct place *p, const struct oct_compiled *c) {
+static bool write_built(struct drv *d, const struct place *p, struct oct_compiled *c) {
     struct oct_bytes made;
     struct drv_build *b = drv_build_begin(d);
     if (!b) return false;
@@ -122,6 +127,7 @@ bool verb_compile(struct drv *d) {
     decide_float(d, m);
     if (!drv_rewrite(d, m)) return false;
     opt.name = p.symbol;
+    opt.file = p.name;
 
     struct oct_compiled *c = OCT_NEW(d->a, struct oct_compiled); /* lives until the outputs are written */
     if (!oct_compile(d->cx, d->a, m, &opt, c)) return false;
