@@ -25,6 +25,16 @@ def need_shared():
     sys.exit(1 if os.environ.get("CI") else 77)
 
 
+def need_oracles(script):
+    """Runs the script again in the venv of scripts/setup.sh --oracles, which holds numpy, onnx and onnxruntime, unless it is in it."""
+    python = os.path.join(source, ".venv", "bin", "python")
+    if os.environ.get("OCTAVO_IN_VENV"):
+        return
+    if not os.access(python, os.X_OK):
+        sys.exit("no .venv: run scripts/setup.sh --oracles")
+    os.execve(python, [python, script], dict(os.environ, OCTAVO_IN_VENV="1"))
+
+
 def model(name):
     return os.path.join(shared, "models", name + ".onnx")
 

@@ -1,21 +1,13 @@
 """Hostile ONNX files through the command: each is refused with the right exit code, one clean diagnostic, no output, within bounded
 time and memory (P1 to P4, and the ONNX attacks of PROMISES). What needs malformed bytes is in tests/unit/test_onnx.c; here are
 files: external data that reaches for other files, and models that ask for too much. Needs the venv of scripts/setup.sh --oracles."""
-import os
+from common import *
+
+need_oracles(__file__)
+
 import resource
 import signal
-import subprocess
-import sys
-
-source, octavo, out = (os.environ[k] for k in ("OCTAVO_SOURCE", "OCTAVO", "OCTAVO_OUT"))
-if not os.environ.get("OCTAVO_IN_VENV"):
-    python = os.path.join(source, ".venv", "bin", "python")
-    if not os.access(python, os.X_OK):
-        sys.exit("no .venv: run scripts/setup.sh --oracles")
-    os.execve(python, [python, __file__], dict(os.environ, OCTAVO_IN_VENV="1"))
-
 import shutil
-import time
 
 import numpy as np
 import onnx

@@ -1,22 +1,12 @@
 """Every float model of the shared set: it imports, its shape arithmetic is gone, and the float interpreter's outputs equal ONNX
 Runtime's to 1e-4 of the outputs' range on all test data. The int8 models, too, compute what ONNX Runtime computes for them without
 optimization, but for codes at the edge between two roundings. Needs the venv of scripts/setup.sh --oracles."""
-import os
-import subprocess
-import sys
+from common import *
 
-shared, source, octavo, out = (os.environ[k] for k in ("OCTAVO_SHARED", "OCTAVO_SOURCE", "OCTAVO", "OCTAVO_OUT"))
-python = os.path.join(source, ".venv", "bin", "python")
-if not os.path.isdir(os.path.join(shared, "models")):
-    print("no shared models")
-    sys.exit(77)
-if not os.environ.get("OCTAVO_IN_VENV"):
-    if not os.access(python, os.X_OK):
-        sys.exit("no .venv: run scripts/setup.sh --oracles")
-    os.execve(python, [python, __file__], dict(os.environ, OCTAVO_IN_VENV="1"))
+need_shared()
+need_oracles(__file__)
 
 import re
-import time
 from collections import Counter
 
 import numpy as np
@@ -51,13 +41,13 @@ def check(ok, what):
         print("FAIL", what)
 
 
-def run(*args):
+def tried(*args):
     return subprocess.run([octavo, *args], capture_output=True, text=True)
 
 
 def imported(name):
     onnx, text = f"{shared}/models/{name}.onnx", f"{out}/{name}.8vo"
-    r = run("import", onnx, "-o", text)
+    r = tried("import", onnx, "-o", text)
     check(r.returncode == 0, f"{name}: import exits {r.returncode}: {r.stderr[:500]}")
     return onnx, text
 
@@ -85,7 +75,7 @@ for name, (data, expected) in FLOAT.items():
     chunk = feed.shape[0] if isinstance(feed.shape[0], int) else len(x)
     theirs = np.concatenate([session.run(None, {feed.name: x[i : i + chunk]})[0] for i in range(0, len(x), chunk)])
     start = time.time()
-    r = run("run", text, "--input", f"{shared}/data/{data}.npy", "-o", f"{out}/{name}.npy")
+    r = tried("run", text, "--input", f"{shared}/data/{data}.npy", "-o", f"{out}/{name}.npy")
     check(r.returncode == 0, f"{name}: run exits {r.returncode}: {r.stderr[:500]}")
     if r.returncode:
         continue
@@ -112,7 +102,7 @@ for name, data in INT8.items():
         x = np.clip(np.rint(x / scale) + zero, -128, 127).astype(np.int8)
     np.save(f"{out}/x.npy", x)
     theirs = session.run(None, {feed.name: x})[0]
-    r = run("run", text, "--input", f"{out}/x.npy", "-o", f"{out}/{name}.npy")
+    r = tried("run", text, "--input", f"{out}/x.npy", "-o", f"{out}/{name}.npy")
     check(r.returncode == 0, f"{name}: run exits {r.returncode}: {r.stderr[:500]}")
     if r.returncode == 0:
         ours = np.load(f"{out}/{name}.npy")
@@ -121,7 +111,7 @@ for name, data in INT8.items():
         check(ours.dtype == theirs.dtype and same >= SAME_CODES and top >= SAME_TOP, f"{name}: outputs differ")
 
 # What cannot be read is listed as a whole.
-r = run("check", f"{shared}/models/ic_resnet8_ort_qoperator.onnx")
+r = tried("check", f"{shared}/models/ic_resnet8_ort_qoperator.onnx")
 check(r.returncode == 69, f"qoperator: check exits {r.returncode}")
 check(r.stderr.count("error:") == 15, f"qoperator: {r.stderr.count('error:')} reports instead of 15")
 check("QLinearAdd of 'com.microsoft'" in r.stderr, "qoperator: the domain is not named")

@@ -1,20 +1,12 @@
 """The official int8 models give LiteRT's codes, all of them: its reference kernels' with the rounding that TFLite uses (tflm; dense
 layers q31), XNNPACK's with onnx (average pools round as TFLite does). Recorded outputs are in the shared data; the profiles are
 edited into the text of the model, as a user would."""
-import os
-import re
-import subprocess
-import sys
+from common import *
 
-shared, source, octavo, out = (os.environ[k] for k in ("OCTAVO_SHARED", "OCTAVO_SOURCE", "OCTAVO", "OCTAVO_OUT"))
-python = os.path.join(source, ".venv", "bin", "python")
-if not os.path.isdir(os.path.join(shared, "models")):
-    print("no shared models")
-    sys.exit(77)
-if not os.environ.get("OCTAVO_IN_VENV"):
-    if not os.access(python, os.X_OK):
-        sys.exit("no .venv: run scripts/setup.sh --oracles")
-    os.execve(python, [python, __file__], dict(os.environ, OCTAVO_IN_VENV="1"))
+need_shared()
+need_oracles(__file__)
+
+import re
 
 import numpy as np
 
@@ -27,12 +19,6 @@ MODELS = {
 # Kernels: the profile of the model, and the ops that have another.
 KERNELS = {"ref": ("tflm", {"dense": "q31"}), "xnn": ("onnx", {"avg_pool2d": "tflm"})}
 failures = []
-
-
-def run(*args):
-    p = subprocess.run([octavo, *args], capture_output=True, text=True)
-    if p.returncode:
-        sys.exit(f"octavo {' '.join(args)}: {p.returncode}\n{p.stderr}")
 
 
 os.makedirs(out, exist_ok=True)
