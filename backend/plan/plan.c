@@ -111,8 +111,7 @@ static void build_copy(struct oct_kbuild *b) {
     build_begin(b);
     b->recipe = "copy";
     enum lp_elem e = oct_k_elem(b->node->type.dtype);
-    int32_t x = lp_buffer(b->k, "x", e, LP_BUF_IN, b->in[0].at.size, (int)lp_elem_size(e)), y = oct_k_out(b);
-    b->bind[x] = (struct oct_bind){OCT_BIND_OPERAND, 0};
+    int32_t x = oct_k_in(b, 0), y = oct_k_out(b);
     struct lp_addr at[2];
     int loops = oct_k_nest(b, 2, (const struct oct_layout *[]){&b->out.at, &b->in[0].at}, 0, at);
     lp_store(b->k, y, at[0], lp_load(b->k, NULL, lp_scalar(e), x, at[1]));
@@ -307,16 +306,12 @@ bool oct_plan_make(struct oct_ctx *cx, struct oct_arena *a, struct oct_module *m
     }
     for (uint32_t i = 0; i < m->noutputs && ok; i++) {
         struct oct_node *n = m->output[i].node;
-        struct value *v = n->tag;
-        if (!v) {
-            oct_error(cx, m->output[i].span, OCT_E6001, "output '%s' is a constant", m->output[i].name);
-            return false;
-        }
-        if (v->external && p->root[v->root].kind == OCT_ROOT_OUTPUT) continue;
+        const struct value *v = n->tag; /* NULL: a constant, which the copy holds itself */
+        if (v && v->external && p->root[v->root].kind == OCT_ROOT_OUTPUT) continue;
         struct oct_layout outer;
         outer_layout(&pl, n, &outer);
         int root = new_root(&pl, OCT_ROOT_OUTPUT, (int)i, outer.size * (int64_t)elem_bytes(n), 0);
-        add_copy(&pl, n, &v->at, v->root, &outer, root);
+        add_copy(&pl, n, v ? &v->at : &outer, v ? v->root : -1, &outer, root);
     }
     if (ok) oct_plan_memory(p, a);
     return ok;

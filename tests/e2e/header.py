@@ -137,6 +137,20 @@ run("compile", there + "/m.8vo", "-o", there + "/net")
 got = caller(there, "net.h", main_of("net", [("int8_t", 3)] * 4, [[1, -2, 3]], 3), "net.c")
 t.check(got == [1, -2, 3, 1, 0, 3, 1, 0, 3], f"outputs that share a value: {got}")
 
+there = model("constant", """input x : i8[N,3] scale=1.0
+const @k : i8[1,2,1,3] scale=1.0 = (1,-2,3,4,-5,6)
+y : i8 scale=1.0 = relu(x)
+k : i8 scale=1.0 = relu(@k)
+output k
+output y
+output late = k
+""")
+for layout, want in (("nchw", [1, 0, 3, 4, 0, 6]), ("nhwc", [1, 4, 0, 0, 3, 6])):
+    run("compile", there + "/m.8vo", "-o", f"{there}/{layout}", "--io-layout", layout)
+    sizes = [("int8_t", 3), ("int8_t", 6), ("int8_t", 3), ("int8_t", 6)]
+    got = caller(there, f"{layout}.h", main_of(layout, sizes, [[1, -2, 3]], 3), f"{layout}.c")
+    t.check(got == want + [1, 0, 3] + want, f"constant outputs, {layout}: {got}")
+
 # ---- files whose names are no identifiers; weights in a file beside them
 there = model("file", "input x : i8[N,2] scale=1.0\nconst @w : i8[2,2] scale=1.0 = (1,2,3,4)\ny : i8 scale=1.0 = dense(x, @w)\noutput y\n")
 for name, prefix in (("my-net", "my_net"), ("3.14 net", "m3_14_net")):
