@@ -7,6 +7,7 @@
 /* What an ISA offers: data, not control flow (targets/targets.def). */
 struct oct_target {
     const char *name, *doc, *triple;
+    const char *cpu, *features; /* LLVM's names; "": what every machine of the triple has */
     int vector_bits;      /* 0: scalar code only */
     int registers;        /* of the accumulator kind, for the tile choice */
     int pointer_bytes;

@@ -34,7 +34,7 @@ static bool fill(struct drv *d, const struct oct_module *m, const struct drv_nat
     struct oct_dataset data;
     if (d->o.data.n && (!drv_read_arrays(d, "--data", &d->o.data, &arrays) || !drv_fit(d, &arrays, m, &data))) return false;
     b->io = OCT_NEW_N(d->a, void *, m->nnodes + m->noutputs);
-    b->arena = oct_alloc(d->a, drv_native_arena(n) + 256);
+    b->arena = oct_alloc(d->a, n->arena_bytes + 256);
     OCT_FOR_NODES(m, node) {
         if (node->op != OCT_OP_input) continue;
         const size_t elements = (size_t)oct_type_elements(&node->type, 1), bytes = elements * oct_dtype_size(node->type.dtype);

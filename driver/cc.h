@@ -1,8 +1,9 @@
-/* cc.h - running the C compiler in a private temporary folder, which is gone afterwards whatever happens. */
+/* cc.h - what makes machine code of a model: the C compiler, run in a private temporary folder which is gone afterwards whatever
+ * happens; and the LLVM back end. */
 #ifndef DRV_CC_H
 #define DRV_CC_H
 
-#include "../backend/backend.h"
+#include "../backend/llvm.h"
 #include "driver.h"
 
 /* From begin to end, SIGINT, SIGTERM and SIGHUP are held back; one that comes while the compiler runs ends it, removes the folder
@@ -29,18 +30,28 @@ bool drv_build_sources(struct drv_build *b, const char *name, const struct oct_c
 const char *drv_measure_flag(struct drv_build *b, const char *cc);
 void drv_measure(struct drv_build *b, const char *cc, const struct oct_target *target, struct oct_compiled *c);
 
-/* ---- compiled C in this process (engine_c.c) ----------------------------------------------------------------------------- */
+/* ---- LLVM (llvm.c) ----------------------------------------------------------------------------------------------------------- */
 
-struct drv_native;
-/* Compiles a module for the host and loads it. */
-struct drv_native *drv_native_load(struct drv *d, const struct oct_module *m, const char *cflags, bool timed,
+/* The LLVM back end; NULL, with an error where it is required, when it cannot be loaded. */
+const struct oct_llvm *drv_llvm(struct drv *d, bool required);
+
+/* ---- compiled models in this process (engine_c.c, llvm.c) -------------------------------------------------------------------- */
+
+struct drv_native {
+    oct_jit_fn *run;
+    size_t arena_bytes;
+    const uint64_t *times;
+    const unsigned *steps;
+};
+/* Compiles a module for the host and loads it: as C, or by LLVM. */
+const struct drv_native *drv_jit_load(struct drv *d, const struct oct_module *m);
+const struct drv_native *drv_native_load(struct drv *d, const struct oct_module *m, const char *cflags, bool timed,
                                    struct oct_compiled *out);
-/* One run: pointers to the inputs, then to the outputs, in order of declaration; arena of drv_native_arena bytes, 64-aligned. */
+/* One run: pointers to the inputs, then to the outputs, in order of declaration; arena of arena_bytes, 64-aligned. */
 bool drv_native_run(const struct drv_native *n, void *const *io, void *arena);
-size_t drv_native_arena(const struct drv_native *n);
 /* Of a module loaded with `timed`: nanoseconds of each step of the last run, in order of execution. */
 const uint64_t *drv_native_times(const struct drv_native *n, unsigned *steps);
 /* All runs of a data set, split over threads. */
-bool drv_native_dataset(struct drv *d, struct oct_module *m, const struct oct_dataset *data, struct drv_results *out);
+bool drv_native_dataset(struct drv *d, const struct drv_native *n, const struct oct_dataset *data, struct drv_results *out);
 
 #endif

@@ -1,11 +1,12 @@
-/* compile.c - octavo compile: the pipeline from wherever the model stands, then the C back end: NAME.c, NAME.h, NAME.json and the
- * weights; as an object or a library when asked. All of it appears, or nothing. */
+/* compile.c - octavo compile: the pipeline from wherever the model stands, then a back end: NAME.c, .ll, .s, .o or .a with NAME.h
+ * and NAME.json. LLVM IR, assembler and objects come from the LLVM back end; objects from a C compiler where one is named, and
+ * libraries always. All of it appears, or nothing. */
 #include <string.h>
 #include <sys/stat.h>
 
 #include "cc.h"
 
-enum { EMIT_C, EMIT_OBJ, EMIT_LIB };
+enum { EMIT_C, EMIT_LLVM, EMIT_ASM, EMIT_OBJ, EMIT_LIB }; /* as the words of --emit */
 
 /* Where output goes: files are FOLDER NAME.suffix, symbols start with `symbol`. */
 struct place {
@@ -110,19 +111,44 @@ static bool write_source(struct drv *d, const struct place *p, const struct oct_
            (!c->weights.len || (queue_text(d, p, ".weights.bin", &c->weights) && queue_text(d, p, ".weights.S", &c->weights_s)));
 }
 
+/* Which back end: a C compiler that is named, or that alone can do it; else LLVM. *llvm: NULL for C. */
+static bool choose(struct drv *d, const struct oct_target *t, const struct oct_llvm **llvm) {
+    const bool host = !*t->triple, named = d->o.cc || d->o.cflags;
+    *llvm = NULL;
+    if (d->o.emit <= EMIT_C) return true;
+    if ((d->o.emit == EMIT_LLVM || d->o.emit == EMIT_ASM) && named)
+        return drv_misuse(d, "--cc and --cflags are for --emit obj and lib; LLVM IR and assembler come from octavo itself");
+    if (d->o.emit == EMIT_LIB && !host && !d->o.cc)
+        return drv_misuse(d, "--target %s --emit lib needs a compiler for it: --cc COMMAND", t->name);
+    if (d->o.emit == EMIT_LIB || named) return host || d->o.cc || drv_misuse(d, "--cflags is for a compiler: --cc COMMAND");
+    /* An object for this machine can also be had from its compiler. */
+    *llvm = drv_llvm(d, d->o.emit != EMIT_OBJ || !host);
+    return *llvm || (d->o.emit == EMIT_OBJ && host);
+}
+
+static bool write_llvm(struct drv *d, const struct place *p, const struct oct_llvm *llvm, const struct oct_target *t,
+                       const struct oct_program *program, bool to_stdout) {
+    static const char *const suffix[] = {".ll", ".s", ".o"};
+    const enum oct_llvm_form form = (enum oct_llvm_form)(d->o.emit - EMIT_LLVM);
+    struct oct_text *made = OCT_NEW(d->a, struct oct_text);
+    if (!llvm->emit(d->cx, d->a, program, t, form, made)) return false;
+    return to_stdout ? oct_outputs_add(d->out, "-", made->s, made->len) : queue_text(d, p, suffix[form], made);
+}
+
 bool verb_compile(struct drv *d) {
     struct place p;
+    const struct oct_llvm *llvm;
     const bool to_stdout = d->o.out.n && strcmp(d->o.out.v[0], "-") == 0;
     const bool built = d->o.emit == EMIT_OBJ || d->o.emit == EMIT_LIB;
     struct oct_compile_options opt = {
         .batch = d->o.batch ? d->o.batch : 1, .no_float = d->o.no_float, .strict_float = d->o.strict_float};
-    if (built && to_stdout) return drv_misuse(d, "only C source can go to stdout");
-    if (built && d->o.target && strcmp(d->o.target, "host") != 0 && strcmp(d->o.target, "c99") != 0 && !d->o.cc)
-        return drv_misuse(d, "--target %s --emit obj needs a compiler for it: --cc COMMAND", d->o.target);
+    if (built && to_stdout) return drv_misuse(d, "only text can go to stdout");
     opt.target = find_target(d);
+    if (!opt.target || !choose(d, opt.target, &llvm)) return false;
+    opt.no_source = llvm != NULL;
     if (d->o.weights >= 0) opt.weights = (enum oct_weights_mode)d->o.weights;
     if (d->o.io_layout >= 0) opt.io_layout = (enum oct_io_layout)d->o.io_layout;
-    struct oct_module *m = opt.target ? drv_read_model(d, d->o.args.v[0]) : NULL;
+    struct oct_module *m = drv_read_model(d, d->o.args.v[0]);
     if (!m || !find_place(d, m, &p)) return false;
     decide_float(d, m);
     if (!drv_rewrite(d, m)) return false;
@@ -132,7 +158,10 @@ bool verb_compile(struct drv *d) {
     struct oct_compiled *c = OCT_NEW(d->a, struct oct_compiled); /* lives until the outputs are written */
     if (!oct_compile(d->cx, d->a, m, &opt, c)) return false;
     if (d->o.explain) oct_text_addn(&d->talk, c->explain.len ? c->explain.s : "", c->explain.len);
-    if (to_stdout) return oct_outputs_add(d->out, "-", c->c.s, c->c.len);
-    return (built ? write_built(d, &p, c) : write_source(d, &p, c)) && queue_text(d, &p, ".h", &c->h) &&
-           queue_text(d, &p, ".json", &c->json);
+    if (to_stdout)
+        return llvm ? write_llvm(d, &p, llvm, opt.target, c->program, true) : oct_outputs_add(d->out, "-", c->c.s, c->c.len);
+    return (llvm    ? write_llvm(d, &p, llvm, opt.target, c->program, false)
+            : built ? write_built(d, &p, c)
+                    : write_source(d, &p, c)) &&
+           queue_text(d, &p, ".h", &c->h) && queue_text(d, &p, ".json", &c->json);
 }

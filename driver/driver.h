@@ -86,7 +86,7 @@ bool drv_holds_quantized(const struct oct_module *m);
 
 /* ---- running (execute.c) -------------------------------------------------------------------------------------------------- */
 
-enum drv_engine { DRV_ENGINE_INTERP, DRV_ENGINE_C };
+enum drv_engine { /* as the words of --engine */ DRV_ENGINE_INTERP, DRV_ENGINE_C, DRV_ENGINE_JIT };
 /* One output over all samples. Axis 0 of dim counts them. */
 struct drv_result {
     const char *name;
@@ -101,6 +101,10 @@ struct drv_results {
     uint32_t n;
     int64_t samples;
 };
+/* What --engine says. */
+static inline enum drv_engine drv_engine_of(const struct drv *d) {
+    return d->o.engine < 0 ? DRV_ENGINE_INTERP : (enum drv_engine)d->o.engine;
+}
 bool drv_execute(struct drv *d, struct oct_module *m, const struct oct_dataset *data, enum drv_engine engine, struct drv_results *out);
 /* Element i as a real value: codes are dequantized (per-tensor parameters). */
 double drv_real(const struct oct_type *t, const void *data, int64_t i);

@@ -7,13 +7,6 @@
 
 #include "cc.h"
 
-struct drv_native {
-    int (*run)(void *const *io, void *arena);
-    const unsigned long *arena;
-    const uint64_t *times;
-    const unsigned *steps;
-};
-
 /* The prefix of the generated names; MACROS are upper case. */
 static const char prefix[] = "octavo_model";
 
@@ -89,7 +82,7 @@ static bool build(struct drv *d, const struct oct_module *m, const struct oct_co
     return ok;
 }
 
-struct drv_native *drv_native_load(struct drv *d, const struct oct_module *m, const char *cflags, bool timed,
+const struct drv_native *drv_native_load(struct drv *d, const struct oct_module *m, const char *cflags, bool timed,
                                    struct oct_compiled *out) {
     const struct oct_compile_options opt = {
         .target = oct_target_find("host"), .name = prefix, .batch = 1, .strict_float = d->o.strict_float};
@@ -99,7 +92,7 @@ struct drv_native *drv_native_load(struct drv *d, const struct oct_module *m, co
     struct drv_native *n = OCT_NEW(d->a, struct drv_native);
     void *run = symbol(d, object, "shim_run");
     memcpy(&n->run, &run, sizeof run); /* a pointer to data is no pointer to a function */
-    n->arena = symbol(d, object, "shim_arena");
+    n->arena_bytes = *(const unsigned long *)symbol(d, object, "shim_arena");
     if (timed) {
         n->times = symbol(d, object, "shim_times");
         n->steps = symbol(d, object, "shim_steps");
@@ -108,7 +101,6 @@ struct drv_native *drv_native_load(struct drv *d, const struct oct_module *m, co
 }
 
 bool drv_native_run(const struct drv_native *n, void *const *io, void *arena) { return n->run(io, arena) == 0; }
-size_t drv_native_arena(const struct drv_native *n) { return *n->arena; }
 const uint64_t *drv_native_times(const struct drv_native *n, unsigned *steps) {
     *steps = *n->steps;
     return n->times;
@@ -148,7 +140,7 @@ static bool run_all(struct drv *d, const struct drv_native *n, const struct stre
                                .s = s,
                                .nstreams = nstreams,
                                .io = OCT_NEW_N(d->a, void *, nstreams),
-                               .arena = oct_alloc(d->a, drv_native_arena(n) + 256),
+                               .arena = oct_alloc(d->a, n->arena_bytes + 256),
                                .first = i,
                                .step = threads,
                                .runs = runs};
@@ -161,10 +153,7 @@ static bool run_all(struct drv *d, const struct drv_native *n, const struct stre
     return ok;
 }
 
-bool drv_native_dataset(struct drv *d, struct oct_module *m, const struct oct_dataset *data, struct drv_results *out) {
-    struct oct_compiled c;
-    const struct drv_native *n = drv_native_load(d, m, d->o.cflags ? d->o.cflags : "-O2", false, &c);
-    if (!n) return false;
+bool drv_native_dataset(struct drv *d, const struct drv_native *n, const struct oct_dataset *data, struct drv_results *out) {
     const int64_t runs = data->samples / oct_dataset_chunk(data->in, data->nin);
     struct stream *s = OCT_NEW_N(d->a, struct stream, data->nin + out->n);
     uint32_t k = 0;

@@ -113,7 +113,7 @@ bool verb_eval(struct drv *d) {
     if (!d->o.labels && !d->o.against) return drv_misuse(d, "say what to compare with: --labels Y.npy, --against MODEL, or both");
     if ((!isnan(d->o.min_top1) && !d->o.labels) || (!(isnan(d->o.min_agreement) && isnan(d->o.min_sqnr)) && !d->o.against))
         return drv_misuse(d, "--min-top1 needs --labels; --min-agreement and --min-sqnr need --against");
-    const enum drv_engine engine = d->o.engine == DRV_ENGINE_C ? DRV_ENGINE_C : DRV_ENGINE_INTERP;
+    const enum drv_engine engine = drv_engine_of(d);
     if (!drv_read_arrays(d, "--data", &d->o.data, &arrays) || !outputs_of(d, d->o.args.v[0], &arrays, engine, &mine))
         return false;
     f.n = mine.r[0].dim[0];

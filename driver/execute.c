@@ -1,4 +1,4 @@
-/* execute.c - a module over a data set, by either engine; its outputs, sample after sample. */
+/* execute.c - a module over a data set, by any engine; its outputs, sample after sample. */
 #include <string.h>
 
 #include "cc.h"
@@ -58,7 +58,13 @@ bool drv_execute(struct drv *d, struct oct_module *m, const struct oct_dataset *
     struct collecting c = {.m = m, .out = out, .chunk = oct_dataset_chunk(data->in, data->nin)};
     *out = (struct drv_results){.r = OCT_NEW_N(d->a, struct drv_result, m->noutputs), .n = m->noutputs, .samples = data->samples};
     for (uint32_t i = 0; i < m->noutputs; i++) prepare(d, &m->output[i], data->samples, c.chunk, &out->r[i]);
-    if (engine == DRV_ENGINE_C) return drv_native_dataset(d, m, data, out);
+    if (engine != DRV_ENGINE_INTERP) {
+        struct oct_compiled compiled;
+        const struct drv_native *n = engine == DRV_ENGINE_JIT
+                                         ? drv_jit_load(d, m)
+                                         : drv_native_load(d, m, d->o.cflags ? d->o.cflags : "-O2", false, &compiled);
+        return n && drv_native_dataset(d, n, data, out);
+    }
     drv_progress_begin(&c.progress, d->verb->name, data->samples);
     const bool ok = oct_run_dataset(d->cx, m, data->in, data->nin, data->samples, collect, &c);
     drv_progress_end(&c.progress);

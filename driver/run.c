@@ -49,7 +49,7 @@ bool verb_run(struct drv *d) {
     if (!d->o.out.n) return drv_misuse(d, "say where to write: -o Y.npy, or -o NAME=Y.npy for each output");
     struct oct_module *m = drv_read_model(d, d->o.args.v[0]);
     if (!m || !drv_read_arrays(d, "--input", &d->o.input, &arrays) || !drv_fit(d, &arrays, m, &data)) return false;
-    if (!drv_execute(d, m, &data, d->o.engine == DRV_ENGINE_C ? DRV_ENGINE_C : DRV_ENGINE_INTERP, &results)) return false;
+    if (!drv_execute(d, m, &data, drv_engine_of(d), &results)) return false;
     for (int i = 0; i < d->o.out.n; i++) {
         const char *path = d->o.out.v[i];
         const size_t n = drv_name_length(path);
