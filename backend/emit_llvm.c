@@ -2,7 +2,7 @@
  * constants as read-only data, the entries with their calls. Spellings are the LLVM column of loops.def; this file knows
  * statements, types and the functions of that column. The only file that includes llvm-c. Requires verified kernels. */
 #include <inttypes.h>
-#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -399,7 +399,8 @@ static LLVMValueRef address(const struct gen *g, const struct lp_stmt *s, unsign
     for (int i = 0; i < s->addr.nterms; i++) {
         const int64_t coef = s->addr.term[i].coef;
         if (!coef) continue;
-        LLVMValueRef v = LLVMBuildMul(g->b, g->var[s->addr.term[i].var], word(g, coef), "");
+        LLVMValueRef v = g->var[s->addr.term[i].var];
+        if (coef != 1) v = LLVMBuildMul(g->b, v, word(g, coef), "");
         sum = sum ? LLVMBuildAdd(g->b, sum, v, "") : v;
         all |= (uint64_t)(coef * size);
     }
@@ -482,7 +483,7 @@ static void loop(const struct gen *g, const struct lp_names *names, const struct
     if (!leaving) { /* trip >= 1, a range may be empty */
         LLVMBasicBlockRef before = LLVMGetInsertBlock(g->b);
         LLVMValueRef first = range ? g->lo : word(g, 0);
-        g->head[v] = LLVMAppendBasicBlockInContext(g->c, g->fn, names->var[v]);
+        g->head[v] = LLVMAppendBasicBlockInContext(g->c, g->fn, oct_sprintf(g->a, "for.%s", names->var[v]));
         g->exit[v] = LLVMAppendBasicBlockInContext(g->c, g->fn, "done");
         if (range) LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, g->lo, g->hi, ""), g->head[v], g->exit[v]);
         else LLVMBuildBr(g->b, g->head[v]);
@@ -551,9 +552,13 @@ static LLVMValueRef layer(struct gen *g, const struct oct_function *f) {
     g->var = OCT_NEW_N(g->a, LLVMValueRef, k->nvars);
     g->head = OCT_NEW_N(g->a, LLVMBasicBlockRef, k->nvars);
     g->exit = OCT_NEW_N(g->a, LLVMBasicBlockRef, k->nvars);
-    for (int32_t r = 0; r < k->nregs; r++)
-        g->slot[r] = LLVMBuildAlloca(g->b, type_of(g, k->reg[r].type), k->reg[r].name ? names.reg[r] : "");
     struct lp_walk w;
+    int32_t *defs = OCT_NEW_N(g->a, int32_t, k->nregs);
+    lp_walk_start(&w, k);
+    for (const struct lp_stmt *s; (s = lp_walk_next(&w));)
+        if (!lp_is_loop(s) && s->dst >= 0) defs[s->dst]++;
+    for (int32_t r = 0; r < k->nregs; r++) /* a register that changes names the values that mem2reg joins */
+        g->slot[r] = LLVMBuildAlloca(g->b, type_of(g, k->reg[r].type), k->reg[r].name && defs[r] > 1 ? names.reg[r] : "");
     lp_walk_start(&w, k);
     for (const struct lp_stmt *s; (s = lp_walk_next(&w));) {
         if (lp_is_loop(s)) loop(g, &names, s, w.leaving);
@@ -643,30 +648,9 @@ static void program(struct gen *g, const struct oct_program *p, bool shims) {
  * --------------------------------------------------------------------------------------------------------------- It ends the
  * process: a fault that it finds itself through a handler, out of memory by abort(). Nothing has been written by then. */
 
-static void leave(int code, const char *what) {
-    static const char prefix[] = "octavo: ";
-    if (write(STDERR_FILENO, prefix, sizeof prefix - 1) < 0 || write(STDERR_FILENO, what, strlen(what)) < 0 ||
-        write(STDERR_FILENO, "\n", 1) < 0)
-        _exit(code);
-    _exit(code);
-}
-static void on_fatal_error(const char *why) { leave(OCT_EXIT_INTERNAL, why); }
-static void on_abort(int sig) {
-    (void)sig;
-    leave(OCT_EXIT_MEMORY, "out of memory");
-}
-struct guard {
-    struct sigaction before;
-};
-static void guard_begin(struct guard *w) {
-    struct sigaction now = {.sa_handler = on_abort};
-    sigemptyset(&now.sa_mask);
-    sigaction(SIGABRT, &now, &w->before);
-    LLVMInstallFatalErrorHandler(on_fatal_error);
-}
-static void guard_end(const struct guard *w) {
-    LLVMResetFatalErrorHandler();
-    sigaction(SIGABRT, &w->before, NULL);
+static void on_fatal_error(const char *why) {
+    fprintf(stderr, "octavo: LLVM: %s\n", why);
+    _exit(OCT_EXIT_INTERNAL);
 }
 
 /* Reports what LLVM says and disposes of it. */
@@ -685,7 +669,6 @@ static void check(const struct gen *g, const char *doing, LLVMErrorRef e) {
 /* Owns what LLVM made; closing twice does nothing, unwinding closes too. */
 struct session {
     struct gen g;
-    struct guard guard;
     LLVMTargetMachineRef tm;
     LLVMTargetDataRef layout;
     LLVMPassBuilderOptionsRef options;
@@ -703,7 +686,7 @@ static void close_session(void *arg) {
     if (w->layout) LLVMDisposeTargetData(w->layout);
     if (w->tm) LLVMDisposeTargetMachine(w->tm);
     LLVMContextDispose(w->g.c);
-    guard_end(&w->guard);
+    LLVMResetFatalErrorHandler();
 }
 
 static void initialize(void) {
@@ -731,7 +714,7 @@ static void open_session(struct session *w, struct oct_ctx *cx, struct oct_arena
                          const char *name) {
     struct gen *g = &w->g;
     *w = (struct session){.open = true};
-    guard_begin(&w->guard);
+    LLVMInstallFatalErrorHandler(on_fatal_error);
     initialize();
     *g = (struct gen){.cx = cx, .a = a, .c = LLVMContextCreate(), .cpu = t->cpu, .features = t->features};
     oct_defer(a, close_session, w);

@@ -1,5 +1,6 @@
 /* llvm.h - the LLVM back end as others see it. It is a module of its own, liboctavo_llvm.so, loaded when it is asked for: LLVM is
- * large, slow to load, and ends the process when it fails (here with exit 70, and 71 out of memory). It exports one table. */
+ * large, slow to load, and ends the process when it fails: with exit 70, or, out of memory, by SIGABRT, even while it is loaded;
+ * whoever loads it catches that. It exports one table. */
 #ifndef OCT_LLVM_H
 #define OCT_LLVM_H
 

@@ -1,4 +1,5 @@
-/* compare.c - octavo compare A B: tensor by tensor, matched by value name, B against A. Quantized values are dequantized. */
+/* compare.c - octavo compare A B: tensor by tensor, matched by value name, B against A. Quantized values are dequantized. A is
+ * interpreted; B too, or compiled by --engine, every value that is compared being an output then. */
 #include <math.h>
 #include <string.h>
 
@@ -35,8 +36,22 @@ static uint32_t match(struct drv *d, const struct oct_module *a, const struct oc
     return n;
 }
 
+/* B's values over the whole data set by another engine: one result for each pair. */
+static bool compiled(struct drv *d, const struct oct_module *b, const struct pair *p, uint32_t n, const struct oct_dataset *data,
+                     struct drv_results *out) {
+    struct oct_module *all = oct_module_clone(b, d->cx);
+    struct oct_input_data *in = OCT_NEW_N(d->a, struct oct_input_data, data->nin);
+    for (uint32_t i = 0; i < data->nin; i++)
+        in[i] = (struct oct_input_data){oct_find_value(all, data->in[i].input->name), data->in[i].data};
+    const struct oct_dataset fitted = {in, data->nin, data->samples};
+    all->noutputs = 0;
+    for (uint32_t i = 0; i < n; i++)
+        oct_add_output(all, oct_sprintf(d->a, "value_%u", i), oct_find_value(all, p[i].b->name), p[i].b->span);
+    return drv_execute(d, all, &fitted, drv_engine_of(d), out);
+}
+
 /* Adds one run. Clipped: what lies beyond the values that B's codes can stand for, by more than rounding takes it. */
-static void add(struct pair *p, const struct oct_tensor *x, const struct oct_tensor *y) {
+static void add(struct pair *p, const void *x, const void *y) {
     double lo = -INFINITY, hi = INFINITY;
     if (p->b->type.q) {
         const double scale = (double)oct_scale(p->b->type.q, 0), zero = oct_zero(p->b->type.q, 0);
@@ -44,7 +59,7 @@ static void add(struct pair *p, const struct oct_tensor *x, const struct oct_ten
         hi = scale * ((double)oct_dtype_max(p->b->type.dtype) - zero + 0.5);
     }
     for (int64_t i = 0; i < p->elements; i++) {
-        const double a = drv_real(&p->a->type, x->data, i), b = drv_real(&p->b->type, y->data, i), e = fabs(a - b);
+        const double a = drv_real(&p->a->type, x, i), b = drv_real(&p->b->type, y, i), e = fabs(a - b);
         p->signal += a * a;
         p->power += b * b;
         p->noise += e * e;
@@ -106,16 +121,23 @@ bool verb_compare(struct drv *d) {
         return drv_misuse(d, "the models do not take the data in equal batches");
     const uint32_t n = match(d, a, b, &p);
     if (n == 0) return drv_misuse(d, "the models have no value of the same name and size");
-    struct oct_exec *ea = oct_exec_new(d->cx, a, 1), *eb = ea ? oct_exec_new(d->cx, b, 1) : NULL;
-    if (!eb) return false;
+    struct drv_results by_engine = {0};
+    const bool engine = drv_engine_of(d) != DRV_ENGINE_INTERP;
+    if (engine && !compiled(d, b, p, n, &in_b, &by_engine)) return false;
+    struct oct_exec *ea = oct_exec_new(d->cx, a, 1), *eb = ea && !engine ? oct_exec_new(d->cx, b, 1) : NULL;
+    if (!ea || (!engine && !eb)) return false;
     oct_exec_keep_all(ea, true);
-    oct_exec_keep_all(eb, true);
+    if (eb) oct_exec_keep_all(eb, true);
     struct drv_progress progress;
     drv_progress_begin(&progress, "compare", in_a.samples);
     for (int64_t run = 0; run < in_a.samples / chunk; run++) {
         feed(ea, &in_a, run);
-        feed(eb, &in_b, run);
-        for (uint32_t i = 0; i < n; i++) add(&p[i], oct_exec_value(ea, p[i].a), oct_exec_value(eb, p[i].b));
+        if (eb) feed(eb, &in_b, run);
+        for (uint32_t i = 0; i < n; i++) {
+            const size_t bytes = (size_t)p[i].elements * oct_dtype_size(p[i].b->type.dtype);
+            const void *y = eb ? oct_exec_value(eb, p[i].b)->data : (const char *)by_engine.r[i].data + (size_t)run * bytes;
+            add(&p[i], oct_exec_value(ea, p[i].a)->data, y);
+        }
         drv_progress_add(&progress, chunk);
     }
     drv_progress_end(&progress);

@@ -123,7 +123,10 @@ static bool choose(struct drv *d, const struct oct_target *t, const struct oct_l
     if (d->o.emit == EMIT_LIB || named) return host || d->o.cc || drv_misuse(d, "--cflags is for a compiler: --cc COMMAND");
     /* An object for this machine can also be had from its compiler. */
     *llvm = drv_llvm(d, d->o.emit != EMIT_OBJ || !host);
-    return *llvm || (d->o.emit == EMIT_OBJ && host);
+    if (*llvm) return true;
+    if (d->o.emit != EMIT_OBJ || !host) return false;
+    oct_note(d->cx, (struct oct_span){0, 0, 0}, "the LLVM back end is not there: the object is made by cc");
+    return true;
 }
 
 static bool write_llvm(struct drv *d, const struct place *p, const struct oct_llvm *llvm, const struct oct_target *t,

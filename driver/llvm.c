@@ -1,13 +1,24 @@
 /* llvm.c - loads the LLVM back end when a command needs it, and the engine jit. The module stands beside the command, or in
  * ../lib/octavo: the command's run path says so. */
 #include <dlfcn.h>
+#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cc.h"
 
 static const struct oct_span nowhere;
 
+/* LLVM throws when it has no memory, and C catches nothing. No output has been written by then. */
+static void on_abort(int sig) {
+    (void)sig;
+    static const char text[] = "octavo: out of memory\n";
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0) _exit(OCT_EXIT_MEMORY);
+    _exit(OCT_EXIT_MEMORY);
+}
+
 const struct oct_llvm *drv_llvm(struct drv *d, bool required) {
+    signal(SIGABRT, on_abort);
     void *module = dlopen("liboctavo_llvm.so", RTLD_NOW | RTLD_LOCAL); /* stays loaded */
     const char *why = module ? NULL : dlerror();
     const struct oct_llvm *llvm = module ? dlsym(module, OCT_LLVM_TABLE) : NULL;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Interpreter == compiled C, bit for bit, for every float model of shared/models and its own int8 quantization: all test inputs at
 gcc -O3; 16 inputs each with clang, -O0, -march=native and the sanitizers (all of them under --full)."""
-import ast, os, struct, subprocess
+import os, subprocess
 from common import *
 
 COMPILERS = {
@@ -11,23 +11,6 @@ COMPILERS = {
     "gcc -march=native": ["--cflags", "-O3 -march=native"],
     "gcc asan+ubsan": ["--cflags", "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"],
 }
-
-
-def head(path, to, samples):
-    """The first samples of an npy file."""
-    raw = read(path)
-    n = 10 + struct.unpack("<H", raw[8:10])[0]
-    meta = ast.literal_eval(raw[10:n].decode())
-    shape = meta["shape"]
-    size = {"<f4": 4, "|i1": 1, "|u1": 1}[meta["descr"]]
-    for d in shape[1:]:
-        size *= d
-    meta["shape"] = (min(samples, shape[0]),) + shape[1:]
-    text = repr(meta)
-    text += " " * (-(len(text) + 11) % 64) + "\n"
-    with open(to, "wb") as f:
-        f.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode() + raw[n:n + size * meta["shape"][0]])
-    return to
 
 
 def main():
