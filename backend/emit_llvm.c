@@ -545,8 +545,10 @@ static LLVMValueRef layer(struct gen *g, const struct oct_function *f) {
     attribute(g, g->fn, whole_function, "noinline", 0); /* one function a layer, one frame at a time */
     describe_buffers(g, &names);
     if (k->has_range) {
-        g->lo = LLVMBuildSExtOrBitCast(g->b, LLVMGetParam(g->fn, (unsigned)k->nbufs), g->word, "lo");
-        g->hi = LLVMBuildSExtOrBitCast(g->b, LLVMGetParam(g->fn, (unsigned)k->nbufs + 1), g->word, "hi");
+        LLVMSetValueName2(LLVMGetParam(g->fn, (unsigned)k->nbufs), "lo", 2);
+        LLVMSetValueName2(LLVMGetParam(g->fn, (unsigned)k->nbufs + 1), "hi", 2);
+        g->lo = LLVMBuildSExtOrBitCast(g->b, LLVMGetParam(g->fn, (unsigned)k->nbufs), g->word, "from");
+        g->hi = LLVMBuildSExtOrBitCast(g->b, LLVMGetParam(g->fn, (unsigned)k->nbufs + 1), g->word, "to");
     }
     g->slot = OCT_NEW_N(g->a, LLVMValueRef, k->nregs);
     g->var = OCT_NEW_N(g->a, LLVMValueRef, k->nvars);

@@ -100,7 +100,6 @@ static void roundings_over_all_exponents(void **state) {
 /* Rows over several lanes: operands and results in multiples of n, or exactly so many. */
 static void rows_of_lanes(void **state) {
     (void)state;
-    enum { ANY = 0, ONE = -1 };
     static const struct {
         enum lp_row row;
         struct {
@@ -173,7 +172,7 @@ static int32_t buffer(struct lp_kernel *k, const char *name, enum lp_elem e, enu
     return b;
 }
 
-/* Accesses: shuffles, masked ones of one lane and of many, tables, a prefetch, a range that is a part or empty. */
+/* Accesses: shuffles, masked ones of one lane and of many, tables, a prefetch, a whole range. */
 static void accesses(void **state) {
     (void)state;
     begin();
