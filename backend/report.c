@@ -4,19 +4,9 @@
 
 #include "program.h"
 
-static void json_string(struct oct_text *t, const char *s) {
-    oct_text_add(t, "\"");
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\') oct_text_addf(t, "\\%c", c);
-        else if (c < 32 || c > 126) oct_text_addf(t, "\\u%04x", c);
-        else oct_text_addn(t, s, 1);
-    }
-    oct_text_add(t, "\"");
-}
 static void json_pair(struct oct_text *t, const char *key, const char *s) {
     oct_text_addf(t, "\"%s\": ", key);
-    json_string(t, s);
+    oct_text_add_json(t, s);
 }
 
 static const char *kernel_name(const struct oct_step *s) {
@@ -82,7 +72,8 @@ void oct_print_report(const struct oct_unit *u, struct oct_text *j, struct oct_t
         const struct oct_step *s = &p->step[i];
         oct_text_add(j, i ? ",\n    " : "\n    ");
         print_layer(s, j);
-        oct_text_addf(e, "%s: kernel %s, %s. %s\n", s->node->name, kernel_name(s), s->b.recipe, text_or(&s->b.proof, ""));
+        oct_text_addf(e, "%s: kernel %s, %s.%s%s\n", s->node->name, kernel_name(s), s->b.recipe, s->b.proof.len ? " " : "",
+                      text_or(&s->b.proof, ""));
     }
     oct_text_add(j, "\n  ],\n  \"fallbacks\": [");
     for (int i = 0; i < p->nsteps; i++) {
