@@ -97,6 +97,46 @@ static bool stays(const struct oct_node *n, const struct oct_layout *in, struct 
     return true;
 }
 
+/* ---- views: a slice read where its operand lies, parts of a concat written where its result lies
+ * ------------------------------------ */
+
+static bool wants_border(const struct oct_module *m, const struct oct_node *n) {
+    int64_t border[4];
+    wanted_border(m, n, border);
+    return (border[0] | border[1] | border[2] | border[3]) != 0;
+}
+
+/* The part of `whole` that starts at `begin` along `axis` and takes each `step`-th of `dim` indices. */
+static void narrow(struct oct_layout *whole, int axis, int64_t begin, int64_t step, int64_t dim) {
+    whole->offset += begin * whole->stride[axis];
+    whole->stride[axis] *= step;
+    whole->dim[axis] = dim;
+    memset(whole->border, 0, sizeof whole->border);
+}
+
+/* A slice takes no step and no memory: unless it runs backwards, must have a border, or is an output. */
+static bool slice_view(const struct planner *pl, const struct oct_node *n, struct oct_layout *out) {
+    if (n->op != OCT_OP_slice || n->operand[0]->op == OCT_OP_const || wants_border(pl->m, n)) return false;
+    *out = value_of(n->operand[0])->at;
+    for (int i = 0; i < n->at.axes.n; i++) {
+        const int axis = (int)n->at.axes.v[i];
+        if (n->at.step.n && n->at.step.v[i] < 1) return false;
+        narrow(out, axis, n->at.begin.v[i], n->at.step.n ? n->at.step.v[i] : 1, n->type.dim[axis]);
+    }
+    return true;
+}
+
+/* Can the kernel that makes `part` write it into the concat's result? Its codes must be the result's, nobody else may read it,
+ * and a kernel must make it: a view or a part of another concat has its place already. */
+static bool joins(const struct oct_node *part, const struct oct_node *concat) {
+    if (part->op == OCT_OP_const || part->op == OCT_OP_input || part->nuses != 1 || part->tag || part->op == OCT_OP_concat)
+        return false;
+    if (oct_op_info(part->op)->flags & OCT_MOVES) return false;
+    if (part->type.dtype != concat->type.dtype || (part->type.q == NULL) != (concat->type.q == NULL)) return false;
+    if (part->type.q && !oct_quant_equal(part->type.q, concat->type.q)) return false;
+    return true;
+}
+
 /* ---- copies and fills, which belong to no op
  * -------------------------------------------------------------------------------------- */
 
@@ -216,31 +256,64 @@ static bool last_reader(const struct oct_module *m, const struct oct_node *n, in
     return true;
 }
 
+/* When all parts join, the concat gets its place before they are made, and takes no step. */
+static void place_concat(struct planner *pl, struct oct_node *concat) {
+    for (int i = 0; i < concat->noperands; i++)
+        if (!joins(concat->operand[i], concat)) return;
+    struct value *v = concat->tag = OCT_NEW(pl->a, struct value);
+    inner_layout(pl->m, concat, &v->at);
+    const int out = direct_output(pl->m, concat);
+    if (out >= 0) {
+        outer_layout(pl, concat, &v->at);
+        v->root = new_root(pl, OCT_ROOT_OUTPUT, out, v->at.size * (int64_t)elem_bytes(concat), 0);
+        v->external = true;
+    } else v->root = arena_root(pl, concat, &v->at);
+    int64_t begin = 0;
+    for (int i = 0; i < concat->noperands; i++) {
+        struct oct_node *part = concat->operand[i];
+        struct value *p = part->tag = OCT_NEW(pl->a, struct value);
+        *p = (struct value){v->at, v->root, v->external};
+        narrow(&p->at, (int)concat->at.axis, begin, 1, part->type.dim[concat->at.axis]);
+        begin += part->type.dim[concat->at.axis];
+    }
+}
+
 static bool plan_node(struct planner *pl, struct oct_node *n) {
-    struct value *v = n->tag = OCT_NEW(pl->a, struct value);
-    inner_layout(pl->m, n, &v->at);
-    v->root = -1;
+    struct value *v = n->tag;
     const struct oct_node *x = n->operand[0];
-    if (x->op != OCT_OP_const && stays(n, &value_of(x)->at, &v->at)) {
+    const bool placed = v != NULL; /* a part of a concat, or a concat whose parts are in place */
+    if (placed && n->op == OCT_OP_concat) {
+        if (!v->external) add_fill(pl, n);
+        return true;
+    }
+    if (!placed) {
+        v = n->tag = OCT_NEW(pl->a, struct value);
+        inner_layout(pl->m, n, &v->at);
+        v->root = -1;
+    }
+    struct oct_layout view;
+    if (!placed && direct_output(pl->m, n) < 0 && slice_view(pl, n, &view)) {
+        *v = (struct value){view, value_of(x)->root, value_of(x)->external};
+        return true;
+    }
+    if (!placed && x->op != OCT_OP_const && stays(n, &value_of(x)->at, &v->at)) {
         v->root = value_of(x)->root;
         v->external = value_of(x)->external;
         return true;
     }
-    struct oct_step probe = {0};
-    int out = direct_output(pl->m, n);
+    int out = placed ? -1 : direct_output(pl->m, n);
     if (out >= 0) {
         outer_layout(pl, n, &v->at);
         v->root = new_root(pl, OCT_ROOT_OUTPUT, out, v->at.size * (int64_t)elem_bytes(n), 0);
         v->external = true;
     }
     /* a border is filled before the kernel: decide on it before the step exists */
-    bool fill = out < 0 && has_border(&v->at);
+    bool fill = !placed && out < 0 && has_border(&v->at);
     if (fill) {
         v->root = arena_root(pl, n, &v->at);
         add_fill(pl, n);
     }
     struct oct_step *s = new_step(pl, OCT_STEP_NODE, n, n->noperands);
-    (void)probe;
     for (int i = 0; i < n->noperands; i++) {
         const struct oct_node *o = n->operand[i];
         s->in_root[i] = -1;
@@ -293,6 +366,9 @@ bool oct_plan_make(struct oct_ctx *cx, struct oct_arena *a, struct oct_module *m
     OCT_FOR_NODES(m, n) n->tag = NULL;
     OCT_FOR_NODES(m, n) {
         if (n->op == OCT_OP_input) p->input[p->ninputs++] = n;
+    }
+    OCT_FOR_NODES(m, n) {
+        if (n->op == OCT_OP_concat) place_concat(&pl, n);
     }
     int index = 0;
     OCT_FOR_NODES(m, n) {
