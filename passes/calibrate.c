@@ -17,6 +17,14 @@ static void collect(void *user, unsigned worker, int64_t first, const struct oct
     oct_histogram_add(c->h[worker * c->nobserved + n->mark - 1], value->data, oct_tensor_elements(value));
 }
 
+/* Share of the counted values in bins that lie wholly outside [lo, hi]. */
+static double clipped_share(const struct oct_histogram *h, float lo, float hi) {
+    uint64_t out = 0;
+    for (int i = 0; i < OCT_GRID_BINS; i++)
+        if (oct_histogram_edge(h, i + 1) <= (double)lo || oct_histogram_edge(h, i) > (double)hi) out += h->count[i];
+    return h->total ? (double)out / (double)h->total : 0;
+}
+
 static bool choose(struct oct_pass_env *env, struct oct_node *n, const struct oct_histogram *h) {
     const char *name = n->at.observer ? n->at.observer : "mse";
     const struct oct_observer *observer = oct_observer_find(name);
@@ -33,6 +41,12 @@ static bool choose(struct oct_pass_env *env, struct oct_node *n, const struct oc
     if (h->total)
         observer->range(h, n->at.scheme, (int32_t)oct_dtype_min(n->at.to), (int32_t)oct_dtype_max(n->at.to), &range[0],
                         &range[1]);
+    const double clipped = clipped_share(h, range[0], range[1]);
+    if (env->explain && clipped > 0)
+        oct_text_addf(
+            env->explain,
+            "observe: %s: %s keeps [%g, %g] of [%g, %g] and clips %.4f %% of the values; act_observer=minmax clips none\n",
+            n->operand[0]->name, name, (double)range[0], (double)range[1], (double)h->min, (double)h->max, 100 * clipped);
     OCT_MARK(n->at, range);
     n->at.range[0] = range[0];
     n->at.range[1] = range[1];
