@@ -20,10 +20,12 @@ static void print_totals(const struct oct_unit *u, struct oct_text *j) {
     const struct oct_program *p = u->program;
     int64_t macs = 0, weights = 0;
     uint32_t overflow[2] = {0, 0}, requantize[2] = {0, 0};
+    int64_t channels[2] = {0, 0};
     for (int i = 0; i < p->nconstants; i++) weights += oct_packed_bytes(p->constant[i].data);
     for (int i = 0; i < u->plan.nsteps; i++) {
         const struct oct_kbuild *b = &u->plan.step[i].b;
         macs += macs_of(&u->plan.step[i]);
+        for (int c = 0; c < 2 && u->plan.step[i].kind == OCT_STEP_NODE; c++) channels[c] += u->plan.step[i].node->at.folded[c];
         overflow[0] += b->overflow_proofs.accepted;
         overflow[1] += b->overflow_proofs.refused;
         requantize[0] += b->proofs_accepted;
@@ -33,9 +35,10 @@ static void print_totals(const struct oct_unit *u, struct oct_text *j) {
                   "  \"arena_bytes\": %" PRId64 ",\n  \"arena_lower_bound\": %" PRId64 ",\n  \"weight_bytes\": %" PRId64
                   ",\n  \"text_bytes\": null,\n  \"stack_bytes\": null,\n  \"macs\": %" PRId64
                   ",\n  \"proofs\": {\n    \"overflow\": {\"accepted\": %" PRIu32 ", \"refused\": %" PRIu32
-                  "},\n    \"requantize\": {\"accepted\": %" PRIu32 ", \"refused\": %" PRIu32 "}\n  },\n",
+                  "},\n    \"requantize\": {\"accepted\": %" PRIu32 ", \"refused\": %" PRIu32
+                  "},\n    \"constant_channel\": {\"accepted\": %" PRId64 ", \"refused\": %" PRId64 "}\n  },\n",
                   u->plan.arena_bytes, u->plan.arena_lower_bound, weights, macs, overflow[0], overflow[1], requantize[0],
-                  requantize[1]);
+                  requantize[1], channels[0], channels[1]);
 }
 
 static void print_layer(const struct oct_step *s, struct oct_text *j) {

@@ -331,12 +331,23 @@ static struct oct_node *slice_bias(struct work *k, const struct oct_node *n, con
     return oct_build_const(k->m, oct_fresh_const_name(k->m, base), &t, data, n->span);
 }
 
+/* Notes on a linear node what was proved of its channels: NAME.json counts it. */
+static void count_folded(const struct oct_node *n, struct oct_attrs *at) {
+    int32_t constant = 0;
+    for (int32_t c = 0; c < val(n)->channels; c++) constant += val(n)->lo[c] == val(n)->hi[c];
+    if (!constant) return;
+    OCT_MARK(*at, folded);
+    at->folded[0] = val(n)->channels - live_of(n);
+    at->folded[1] = constant - at->folded[0];
+}
+
 static bool rewrite(struct work *k, struct oct_node *n) {
     const struct oct_node *x = n->noperands ? n->operand[0] : NULL;
     const bool linear = (oct_op_info(n->op)->flags & OCT_LINEAR) && role_of(n) != MIXES;
     const bool fewer_in = x && val(x) && live_of(x) < val(x)->channels, fewer_out = val(n) && live_of(n) < val(n)->channels;
     struct oct_node *operand[3] = {NULL, NULL, NULL};
     for (int i = 0; i < n->noperands && i < 3; i++) operand[i] = oct_resolve(n->operand[i]);
+    if (linear && val(n)) count_folded(n, &n->at);
     if (!fewer_in && !fewer_out) return true;
     k->m->cursor = n;
     struct oct_attrs at = n->at;
