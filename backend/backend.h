@@ -3,11 +3,13 @@
 #define OCT_BACKEND_H
 
 #include "../ir/ir.h"
+#include "loops/isa.h"
 
 /* What an ISA offers: data, not control flow (targets/targets.def). */
 struct oct_target {
     const char *name, *doc, *triple;
     const char *cpu, *features; /* LLVM's names; "": what every machine of the triple has */
+    enum lp_isa isa;      /* rows that kernels may use */
     int vector_bits;      /* 0: scalar code only */
     int registers;        /* of the accumulator kind, for the tile choice */
     int pointer_bytes;

@@ -9,6 +9,7 @@
 #define OCT_LOOPS_H
 
 #include "../../ir/context.h"
+#include "isa.h"
 
 enum lp_elem { LP_I8, LP_U8, LP_I16, LP_U16, LP_I32, LP_U32, LP_I64, LP_F32, LP_F64, LP_MASK, LP_ELEM_COUNT };
 struct lp_type {
@@ -28,8 +29,6 @@ enum lp_row {
 #undef ROW
     LP_ROW_COUNT
 };
-/* Whose instructions a kernel may use: chooses the column of loops.def. Scalar rows of C99 serve every ISA. */
-enum lp_isa { LP_ISA_C99, LP_ISA_COUNT };
 
 /* A register or an immediate (imm.i for integers, imm.f for floats; an immediate serves every lane). */
 struct lp_val {
