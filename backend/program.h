@@ -1,5 +1,5 @@
 /* program.h - a compiled module before any language: functions (loops), constants, and entries that call them in order. The C
- * printer (source.c) and the LLVM back end (emit_llvm.c) both print this; neither walks the plan. */
+ * printer (source.c) and the LLVM back end (llvm/emit_llvm.c) both print this; neither walks the plan. */
 #ifndef OCT_PROGRAM_H
 #define OCT_PROGRAM_H
 

@@ -1,0 +1,268 @@
+/* emit_llvm.c - prints a program through the C interface of LLVM 19: the same loops as emit_c.c prints, a function for each, the
+ * constants as read-only data, the entries with their calls. Rows are spelled by spell.c; this file knows statements and types.
+ */
+#include <string.h>
+
+#include "../loops/rows.h"
+#include "gen.h"
+
+/* ---- statements ---------------------------------------------------------------------------------------------------- */
+
+static LLVMValueRef word(const struct gen *g, int64_t v) { return LLVMConstInt(g->word, (uint64_t)v, 1); }
+
+/* &buffer[affine]: the verifier proved it within the buffer. *align: bytes that divide every address. */
+static LLVMValueRef address(const struct gen *g, const struct lp_stmt *s, unsigned *align) {
+    const struct lp_buf *buf = &g->k->buf[s->buf];
+    const int64_t size = (int64_t)lp_elem_size(buf->elem);
+    uint64_t all = (uint64_t)buf->align | (uint64_t)(s->addr.base * size);
+    LLVMValueRef sum = NULL;
+    for (int i = 0; i < s->addr.nterms; i++) {
+        const int64_t coef = s->addr.term[i].coef;
+        if (!coef) continue;
+        LLVMValueRef v = g->var[s->addr.term[i].var];
+        if (coef != 1) v = LLVMBuildMul(g->b, v, word(g, coef), "");
+        sum = sum ? LLVMBuildAdd(g->b, sum, v, "") : v;
+        all |= (uint64_t)(coef * size);
+    }
+    if (s->addr.index.type.lanes) {
+        LLVMValueRef v = LLVMBuildSExtOrBitCast(g->b, oct_ll_operand(g, s->addr.index).v, g->word, "");
+        sum = sum ? LLVMBuildAdd(g->b, sum, v, "") : v;
+        all |= (uint64_t)size;
+    }
+    if (!sum) sum = word(g, s->addr.base);
+    else if (s->addr.base) sum = LLVMBuildAdd(g->b, sum, word(g, s->addr.base), "");
+    *align = (unsigned)(all & -all);
+    return LLVMBuildInBoundsGEP2(g->b, oct_ll_type(g, lp_scalar(buf->elem)), LLVMGetParam(g->fn, (unsigned)s->buf), &sum, 1, "");
+}
+
+static struct val masked(const struct gen *g, const struct lp_stmt *s, struct val x, LLVMValueRef at, unsigned align) {
+    LLVMTypeRef types[2] = {oct_ll_type(g, x.t), g->ptr};
+    LLVMValueRef mask = oct_ll_widened(g, oct_ll_operand(g, s->mask), x.t.lanes).v, bytes = LLVMConstInt(g->i32, align, 0);
+    if (s->kind == LP_STMT_STORE) oct_ll_intrinsic(g, "llvm.masked.store", 2, types, 4, (LLVMValueRef[]){x.v, at, bytes, mask});
+    else x.v = oct_ll_intrinsic(g, "llvm.masked.load", 2, types, 4, (LLVMValueRef[]){at, bytes, mask, LLVMConstNull(types[0])});
+    return x;
+}
+
+/* A mask of one lane: an access that may not happen. */
+static LLVMBasicBlockRef begin_if(const struct gen *g, const struct lp_stmt *s) {
+    LLVMBasicBlockRef then = LLVMAppendBasicBlockInContext(g->c, g->fn, "then"),
+                      after = LLVMAppendBasicBlockInContext(g->c, g->fn, "after");
+    LLVMBuildCondBr(g->b, oct_ll_operand(g, s->mask).v, then, after);
+    LLVMPositionBuilderAtEnd(g->b, then);
+    return after;
+}
+static void end_if(const struct gen *g, LLVMBasicBlockRef after) {
+    LLVMBuildBr(g->b, after);
+    LLVMPositionBuilderAtEnd(g->b, after);
+}
+
+static void assign(const struct gen *g, const struct lp_names *names, int32_t reg, LLVMValueRef v) {
+    if (LLVMIsAInstruction(v) && g->k->reg[reg].name) LLVMSetValueName2(v, names->reg[reg], strlen(names->reg[reg]));
+    LLVMBuildStore(g->b, v, g->slot[reg]);
+}
+
+static void statement(const struct gen *g, const struct lp_names *names, const struct lp_stmt *s) {
+    unsigned align;
+    if (s->kind == LP_STMT_NOTE) return;
+    if (s->kind == LP_STMT_OP) {
+        if (s->dst >= 0) assign(g, names, s->dst, oct_ll_spell(g, s).v);
+        else { /* a hint: for reading, of data used again, in the data cache */
+            LLVMValueRef arg[4] = {address(g, s, &align), LLVMConstInt(g->i32, 0, 0), LLVMConstInt(g->i32, 3, 0),
+                                   LLVMConstInt(g->i32, 1, 0)};
+            oct_ll_intrinsic(g, "llvm.prefetch", 1, (LLVMTypeRef[]){g->ptr}, 4, arg);
+        }
+        return;
+    }
+    const bool load = s->kind == LP_STMT_LOAD;
+    struct val x = load ? (struct val){.t = g->k->reg[s->dst].type} : oct_ll_operand(g, s->arg[0]);
+    LLVMValueRef at = address(g, s, &align);
+    if (s->mask.type.lanes && x.t.lanes > 1) x = masked(g, s, x, at, align);
+    else {
+        LLVMBasicBlockRef after = NULL;
+        if (s->mask.type.lanes) {
+            if (load) LLVMBuildStore(g->b, LLVMConstNull(oct_ll_type(g, x.t)), g->slot[s->dst]);
+            after = begin_if(g, s);
+        }
+        if (load) x.v = LLVMBuildLoad2(g->b, oct_ll_type(g, x.t), at, "");
+        LLVMSetAlignment(load ? x.v : LLVMBuildStore(g->b, x.v, at), align);
+        if (load && after) assign(g, names, s->dst, x.v);
+        if (after) {
+            end_if(g, after);
+            return;
+        }
+    }
+    if (load) assign(g, names, s->dst, x.v);
+}
+
+/* ---- functions ----------------------------------------------------------------------------------------------------- */
+
+static void loop(const struct gen *g, const struct lp_names *names, const struct lp_stmt *s, bool leaving) {
+    const bool range = s->kind == LP_STMT_RANGE;
+    const int32_t v = s->var;
+    if (!leaving) { /* trip >= 1, a range may be empty */
+        LLVMBasicBlockRef before = LLVMGetInsertBlock(g->b);
+        LLVMValueRef first = range ? g->lo : word(g, 0);
+        g->head[v] = LLVMAppendBasicBlockInContext(g->c, g->fn, oct_sprintf(g->a, "for.%s", names->var[v]));
+        g->exit[v] = LLVMAppendBasicBlockInContext(g->c, g->fn, "done");
+        if (range) LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, g->lo, g->hi, ""), g->head[v], g->exit[v]);
+        else LLVMBuildBr(g->b, g->head[v]);
+        LLVMPositionBuilderAtEnd(g->b, g->head[v]);
+        g->var[v] = LLVMBuildPhi(g->b, g->word, names->var[v]);
+        LLVMAddIncoming(g->var[v], &first, &before, 1);
+        return;
+    }
+    LLVMValueRef next = LLVMBuildAdd(g->b, g->var[v], word(g, 1), "");
+    LLVMBasicBlockRef latch = LLVMGetInsertBlock(g->b);
+    LLVMAddIncoming(g->var[v], &next, &latch, 1);
+    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, next, range ? g->hi : word(g, s->trip), ""), g->head[v], g->exit[v]);
+    LLVMMoveBasicBlockAfter(g->exit[v], latch);
+    LLVMPositionBuilderAtEnd(g->b, g->exit[v]);
+}
+
+static const LLVMAttributeIndex whole_function = (LLVMAttributeIndex)LLVMAttributeFunctionIndex;
+static void attribute(const struct gen *g, LLVMValueRef fn, LLVMAttributeIndex at, const char *name, uint64_t value) {
+    const unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+    LLVMAddAttributeAtIndex(fn, at, LLVMCreateEnumAttribute(g->c, kind, value));
+}
+static void attribute_text(const struct gen *g, LLVMValueRef fn, const char *name, const char *value) {
+    LLVMAddAttributeAtIndex(fn, whole_function,
+                            LLVMCreateStringAttribute(g->c, name, (unsigned)strlen(name), value, (unsigned)strlen(value)));
+}
+
+/* No call of memcpy or memset is made of a loop; nothing unwinds. */
+static LLVMValueRef new_function(const struct gen *g, const char *name, LLVMTypeRef result, LLVMTypeRef *param, int n) {
+    LLVMValueRef fn = LLVMAddFunction(g->m, name, LLVMFunctionType(result, param, (unsigned)n, 0));
+    attribute(g, fn, whole_function, "nounwind", 0);
+    attribute_text(g, fn, "no-builtins", "");
+    if (*g->cpu) attribute_text(g, fn, "target-cpu", g->cpu);
+    if (*g->features) attribute_text(g, fn, "target-features", g->features);
+    LLVMPositionBuilderAtEnd(g->b, LLVMAppendBasicBlockInContext(g->c, fn, "entry"));
+    return fn;
+}
+
+static void describe_buffers(const struct gen *g, const struct lp_names *names) {
+    for (int32_t i = 0; i < g->k->nbufs; i++) {
+        const struct lp_buf *b = &g->k->buf[i];
+        const unsigned at = (unsigned)i + 1;
+        LLVMSetValueName2(LLVMGetParam(g->fn, (unsigned)i), names->buf[i], strlen(names->buf[i]));
+        attribute(g, g->fn, at, "noalias", 0);
+        attribute(g, g->fn, at, "nocapture", 0);
+        attribute(g, g->fn, at, "align", (uint64_t)b->align);
+        attribute(g, g->fn, at, "dereferenceable", (uint64_t)b->size * lp_elem_size(b->elem));
+        if (b->kind == LP_BUF_IN || b->kind == LP_BUF_CONST) attribute(g, g->fn, at, "readonly", 0);
+    }
+}
+
+static LLVMValueRef layer(struct gen *g, const struct oct_function *f) {
+    const struct lp_kernel *k = g->k = f->k;
+    const struct lp_names names = lp_name_all(k, g->a);
+    LLVMTypeRef *param = OCT_NEW_N(g->a, LLVMTypeRef, k->nbufs + 2);
+    for (int32_t i = 0; i < k->nbufs; i++) param[i] = g->ptr;
+    param[k->nbufs] = param[k->nbufs + 1] = g->i32;
+    g->fn = new_function(g, f->name, LLVMVoidTypeInContext(g->c), param, k->nbufs + (k->has_range ? 2 : 0));
+    LLVMSetLinkage(g->fn, LLVMInternalLinkage);
+    attribute(g, g->fn, whole_function, "noinline", 0); /* one function a layer, one frame at a time */
+    describe_buffers(g, &names);
+    if (k->has_range) {
+        LLVMSetValueName2(LLVMGetParam(g->fn, (unsigned)k->nbufs), "lo", 2);
+        LLVMSetValueName2(LLVMGetParam(g->fn, (unsigned)k->nbufs + 1), "hi", 2);
+        g->lo = LLVMBuildSExtOrBitCast(g->b, LLVMGetParam(g->fn, (unsigned)k->nbufs), g->word, "from");
+        g->hi = LLVMBuildSExtOrBitCast(g->b, LLVMGetParam(g->fn, (unsigned)k->nbufs + 1), g->word, "to");
+    }
+    g->slot = OCT_NEW_N(g->a, LLVMValueRef, k->nregs);
+    g->var = OCT_NEW_N(g->a, LLVMValueRef, k->nvars);
+    g->head = OCT_NEW_N(g->a, LLVMBasicBlockRef, k->nvars);
+    g->exit = OCT_NEW_N(g->a, LLVMBasicBlockRef, k->nvars);
+    struct lp_walk w;
+    int32_t *defs = OCT_NEW_N(g->a, int32_t, k->nregs);
+    lp_walk_start(&w, k);
+    for (const struct lp_stmt *s; (s = lp_walk_next(&w));)
+        if (!lp_is_loop(s) && s->dst >= 0) defs[s->dst]++;
+    for (int32_t r = 0; r < k->nregs; r++) /* a register that changes names the values that mem2reg joins */
+        g->slot[r] = LLVMBuildAlloca(g->b, oct_ll_type(g, k->reg[r].type), k->reg[r].name && defs[r] > 1 ? names.reg[r] : "");
+    lp_walk_start(&w, k);
+    for (const struct lp_stmt *s; (s = lp_walk_next(&w));) {
+        if (lp_is_loop(s)) loop(g, &names, s, w.leaving);
+        else statement(g, &names, s);
+    }
+    LLVMBuildRetVoid(g->b);
+    return g->fn;
+}
+
+/* ---- constants and entries ----------------------------------------------------------------------------------------- */
+
+static LLVMValueRef data(const struct gen *g, const struct oct_packed *d, const char *name) {
+    LLVMValueRef bytes = LLVMConstStringInContext2(g->c, d->data, (size_t)oct_packed_bytes(d), 1);
+    LLVMValueRef v = LLVMAddGlobal(g->m, LLVMTypeOf(bytes), name);
+    LLVMSetInitializer(v, bytes);
+    LLVMSetGlobalConstant(v, 1);
+    LLVMSetLinkage(v, LLVMPrivateLinkage);
+    LLVMSetUnnamedAddress(v, LLVMGlobalUnnamedAddr);
+    LLVMSetAlignment(v, OCT_ARENA_ALIGN);
+    return v;
+}
+
+static LLVMValueRef entry(const struct gen *g, const struct oct_program *p, const struct oct_entry *e,
+                          const LLVMValueRef *function, const LLVMValueRef *constants) {
+    LLVMTypeRef *param = OCT_NEW_N(g->a, LLVMTypeRef, e->nparams + 1);
+    for (int i = 0; i <= e->nparams; i++) param[i] = g->ptr;
+    const int n = e->nparams + e->run;
+    LLVMValueRef fn = new_function(g, e->name, e->run ? g->i32 : LLVMVoidTypeInContext(g->c), param, n), arena = NULL;
+    for (int i = 0; i < e->nparams; i++) {
+        LLVMSetValueName2(LLVMGetParam(fn, (unsigned)i), e->param[i].name, strlen(e->param[i].name));
+        attribute(g, fn, (unsigned)i + 1, "nocapture", 0);
+    }
+    if (e->run) {
+        arena = LLVMGetParam(fn, (unsigned)e->nparams);
+        LLVMSetValueName2(arena, "arena", 5);
+        attribute(g, fn, (unsigned)n, "nocapture", 0);
+    }
+    for (int c = 0; c < e->ncalls; c++) {
+        const struct oct_call *call = &e->call[c];
+        const struct lp_kernel *k = p->function[call->function].k;
+        LLVMValueRef *arg = OCT_NEW_N(g->a, LLVMValueRef, k->nbufs + 2);
+        for (int32_t i = 0; i < k->nbufs; i++) {
+            const struct oct_arg *x = &call->arg[i];
+            LLVMValueRef at = word(g, x->at);
+            arg[i] = x->kind == OCT_ARG_PARAM ? LLVMGetParam(fn, (unsigned)x->at)
+                     : x->kind == OCT_ARG_CONST
+                         ? constants[x->at]
+                         : LLVMBuildInBoundsGEP2(g->b, LLVMInt8TypeInContext(g->c), arena, &at, 1, call->layer);
+        }
+        if (k->has_range) {
+            arg[k->nbufs] = LLVMConstInt(g->i32, 0, 0);
+            arg[k->nbufs + 1] = LLVMConstInt(g->i32, (uint64_t)k->body->trip, 0);
+        }
+        LLVMBuildCall2(g->b, LLVMGlobalGetValueType(function[call->function]), function[call->function], arg,
+                       (unsigned)(k->nbufs + (k->has_range ? 2 : 0)), "");
+    }
+    if (e->run) LLVMBuildRet(g->b, LLVMConstInt(g->i32, 0, 0));
+    else LLVMBuildRetVoid(g->b);
+    return fn;
+}
+
+/* The entry behind one calling convention, for the JIT. */
+static void shim(const struct gen *g, const struct oct_entry *e, LLVMValueRef to, const char *name) {
+    LLVMTypeRef param[2] = {g->ptr, g->ptr};
+    LLVMValueRef fn = new_function(g, name, g->i32, param, 2), io = LLVMGetParam(fn, 0), zero = LLVMConstInt(g->i32, 0, 0);
+    LLVMValueRef *arg = OCT_NEW_N(g->a, LLVMValueRef, e->nparams + 1);
+    for (int i = 0; i < e->nparams; i++) {
+        LLVMValueRef at = word(g, i);
+        arg[i] = LLVMBuildLoad2(g->b, g->ptr, LLVMBuildInBoundsGEP2(g->b, g->ptr, io, &at, 1, ""), "");
+    }
+    arg[e->nparams] = LLVMGetParam(fn, 1);
+    LLVMValueRef r = LLVMBuildCall2(g->b, LLVMGlobalGetValueType(to), to, arg, (unsigned)(e->nparams + e->run), "");
+    LLVMBuildRet(g->b, e->run ? r : zero);
+}
+const char *oct_ll_shim_name(struct oct_arena *a, int entry_number) { return oct_sprintf(a, "octavo_entry_%d", entry_number); }
+
+void oct_ll_program(struct gen *g, const struct oct_program *p, bool shims) {
+    LLVMValueRef *function = OCT_NEW_N(g->a, LLVMValueRef, p->nfunctions),
+                 *constants = OCT_NEW_N(g->a, LLVMValueRef, p->nconstants);
+    for (int i = 0; i < p->nconstants; i++) constants[i] = data(g, p->constant[i].data, oct_sprintf(g->a, "data_%d", i));
+    for (int i = 0; i < p->nfunctions; i++) function[i] = layer(g, &p->function[i]);
+    for (int i = 0; i < p->nentries; i++) {
+        LLVMValueRef fn = entry(g, p, &p->entry[i], function, constants);
+        if (shims) shim(g, &p->entry[i], fn, oct_ll_shim_name(g->a, i));
+    }
+}

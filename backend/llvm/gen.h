@@ -1,0 +1,49 @@
+/* gen.h - what the files of the LLVM back end share. Only this folder includes llvm-c. */
+#ifndef OCT_LLVM_GEN_H
+#define OCT_LLVM_GEN_H
+
+#include <llvm-c/Core.h>
+
+#include "../program.h"
+
+struct gen {
+    struct oct_ctx *cx;
+    struct oct_arena *a;
+    LLVMContextRef c;
+    LLVMModuleRef m;
+    LLVMBuilderRef b;
+    LLVMTypeRef ptr, i32, word; /* word: an integer as wide as a pointer; loops count and addresses add up in it */
+    const char *cpu, *features;
+    /* of the function at work */
+    const struct lp_kernel *k;
+    LLVMValueRef fn, *slot, *var;   /* by register: its memory, until mem2reg; by loop variable */
+    LLVMBasicBlockRef *head, *exit; /* by loop variable */
+    LLVMValueRef lo, hi;
+};
+
+/* A value of an expression. Uniform: one lane that serves every lane. A number has no type yet. */
+struct val {
+    LLVMValueRef v;
+    struct lp_type t;
+    bool uniform, number;
+    double n;
+};
+
+/* ---- spell.c */
+
+LLVMTypeRef oct_ll_type(const struct gen *g, struct lp_type t);
+struct val oct_ll_operand(const struct gen *g, struct lp_val v);
+/* All lanes of a value of one. */
+struct val oct_ll_widened(const struct gen *g, struct val x, int lanes);
+/* A call of LLVM's intrinsic of that name, overloaded for those types. */
+LLVMValueRef oct_ll_intrinsic(const struct gen *g, const char *name, int ntypes, LLVMTypeRef *types, int n, LLVMValueRef *arg);
+/* The value that a statement's row makes, with all lanes of its register. */
+struct val oct_ll_spell(const struct gen *g, const struct lp_stmt *s);
+
+/* ---- emit_llvm.c */
+
+/* The program into g->m, with a shim for each entry (oct_jit_fn) where asked. */
+void oct_ll_program(struct gen *g, const struct oct_program *p, bool shims);
+const char *oct_ll_shim_name(struct oct_arena *a, int entry_number);
+
+#endif
