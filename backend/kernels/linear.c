@@ -2,123 +2,13 @@
  *
  * acc = b' + sum w x with b' = b - z_x sum w, so that no zero point is left in the loops (padding reads z_x from the border).
  * A tile is channels x pixels accumulators, each a register of its own; the loops over taps and input channels stay rolled. */
-#include <inttypes.h>
-#include <string.h>
+#include "layer.h"
 
-#include "kernels.h"
-
-/* One layer, whatever its op: weights as codes less their zero point, row-major [outputs][terms]. */
-struct layer {
-    struct oct_kbuild *b;
-    int64_t outputs, terms, groups;
-    const int16_t *w;
-    bool w8;                 /* they fit i8 */
-    int64_t *lo, *hi, *bias; /* reachable accumulators; folded bias */
-    bool wide, proved;       /* i64 accumulators; no partial sum wraps */
-    struct oct_rq rq;
-    int32_t x, y, params, bias_buf; /* buffers */
-    int64_t words;                  /* of the requantizer in params */
-};
-
-static int64_t weight(const struct oct_node *w, int64_t i) {
-    switch (w->type.dtype) {
-    case OCT_U4:
-    case OCT_U8: return ((const uint8_t *)w->data)[i];
-    case OCT_I16: return ((const int16_t *)w->data)[i];
-    default: return ((const int8_t *)w->data)[i];
-    }
-}
-
-static bool const_or_absent(const struct oct_kbuild *b, int i) {
-    return i >= b->nin || !b->in[i].node || b->in[i].node->op == OCT_OP_const;
-}
-static bool fits_codes(const struct oct_kbuild *b) {
-    const struct oct_type *x = &b->in[0].node->type, *w = &b->in[1].node->type;
-    return oct_k_is_codes(x) && oct_k_is_codes(w) && oct_k_is_codes(&b->node->type) && x->q->axis < 0 &&
-           b->node->type.q->axis < 0 && const_or_absent(b, 1) && const_or_absent(b, 2) && oct_dtype_size(w->dtype) == 1 &&
-           oct_dtype_size(x->dtype) <= 2;
-}
-
-bool oct_fits_dense(const struct oct_kbuild *b) { return fits_codes(b); }
+bool oct_fits_dense(const struct oct_kbuild *b) { return oct_layer_fits(b); }
 bool oct_fits_conv2d(const struct oct_kbuild *b) {
     for (int i = 0; i < 4; i++)
         if (b->in[0].at.border[i] < b->node->at.pad[i]) return false;
-    return fits_codes(b);
-}
-
-/* Zero-point folding, bounds of the accumulator from the weights at hand, the requantizer. */
-static bool plan(struct layer *l, struct oct_kbuild *b) {
-    const struct oct_node *x = b->in[0].node, *w = b->in[1].node, *bias = b->nin > 2 ? b->in[2].node : NULL, *y = b->node;
-    const int64_t zx = oct_zero(x->type.q, 0), outputs = w->type.dim[0];
-    int64_t terms = 1;
-    for (int a = 1; a < w->type.rank; a++) terms *= w->type.dim[a];
-    int32_t xlo, xhi, qmin, qmax;
-    oct_k_code_range(x, &xlo, &xhi);
-    const int64_t dlo = (xlo < zx ? xlo : zx) - zx, dhi = (xhi > zx ? xhi : zx) - zx; /* padding is zx itself */
-    /* A sum with terms left out is the sum whose other codes are 0: so partial sums, which start from the folded bias, lie within
-     * what codes can give once 0 is one of them. */
-    const int64_t clo = dlo + zx, chi = dhi + zx, plo = clo < 0 ? clo : 0, phi = chi > 0 ? chi : 0;
-    *l = (struct layer){.b = b, .outputs = outputs, .terms = terms, .groups = 1, .w8 = true, .proved = true};
-    int16_t *codes = OCT_NEW_N(b->arena, int16_t, outputs * terms);
-    double *m = OCT_NEW_N(b->arena, double, outputs);
-    l->w = codes;
-    l->lo = OCT_NEW_N(b->arena, int64_t, outputs);
-    l->hi = OCT_NEW_N(b->arena, int64_t, outputs);
-    l->bias = OCT_NEW_N(b->arena, int64_t, outputs);
-    int64_t bound = 0;
-    enum oct_profile profile = y->at.profile;
-    for (int64_t o = 0; o < outputs; o++) {
-        int64_t first =
-            bias ? (bias->type.dtype == OCT_I64 ? ((const int64_t *)bias->data)[o] : ((const int32_t *)bias->data)[o]) : 0;
-        int64_t sum = 0, least = 0, most = 0, lo = first, hi = first, zw = oct_zero(w->type.q, (uint32_t)o);
-        for (int64_t i = 0; i < terms; i++) {
-            int64_t v = weight(w, o * terms + i) - zw;
-            codes[o * terms + i] = (int16_t)v;
-            if (v < INT8_MIN || v > INT8_MAX) l->w8 = false;
-            sum += v;
-            least += v < 0 ? v * phi : v * plo;
-            most += v < 0 ? v * plo : v * phi;
-            lo += v < 0 ? v * dhi : v * dlo;
-            hi += v < 0 ? v * dlo : v * dhi;
-        }
-        l->bias[o] = first - zx * sum;
-        l->lo[o] = lo;
-        l->hi[o] = hi;
-        if (l->bias[o] + least < INT32_MIN || l->bias[o] + most > INT32_MAX) l->proved = false;
-        if (lo < INT32_MIN || hi > INT32_MAX) l->wide = true;
-        if (-lo > bound) bound = -lo;
-        if (hi > bound) bound = hi;
-        m[o] = oct_rq_linear(y, x, oct_scale(w->type.q, (uint32_t)o), &profile);
-    }
-    oct_text_addf(&b->proof, "|acc| <= %" PRId64 "%s, %s. ", bound,
-                  l->wide              ? " >= 2^31"
-                  : bound <= INT32_MAX ? " < 2^31"
-                                       : ", on the negative side alone",
-                  l->wide     ? "so sums are 64 bits wide"
-                  : l->proved ? "proved, partial sums too"
-                              : "proved; partial sums may wrap and come back");
-    b->acc_bound = bound;
-    if (l->wide) b->overflow_proofs.refused++;
-    else b->overflow_proofs.accepted++;
-    if (l->wide) oct_k_fallback(b, "sums of 64 bits: an accumulator may reach %" PRId64, bound);
-    if (!l->w8) oct_k_fallback(b, "weights of 16 bits: less their zero point they leave 8");
-    oct_k_clamp_range(y, &qmin, &qmax);
-    return oct_rq_plan(b, profile, (uint32_t)outputs, m, l->lo, l->hi, oct_zero(y->type.q, 0), qmin, qmax, &l->rq);
-}
-
-/* Buffers: bias and the words of the requantizer, per output channel. */
-static void open_buffers(struct layer *l) {
-    struct oct_kbuild *b = l->b;
-    const int64_t n = l->outputs, words = oct_rq_words(&l->rq);
-    l->x = oct_k_in(b, 0);
-    l->y = oct_k_out(b);
-    int32_t *params = OCT_NEW_N(b->arena, int32_t, n * (words + 1));
-    int64_t narrow = l->wide ? 0 : n;
-    for (int64_t o = 0; o < narrow; o++) params[o] = (int32_t)(uint32_t)(uint64_t)l->bias[o]; /* modulo 2^32, as the sums are */
-    l->words = narrow;
-    oct_rq_fill(&l->rq, params + narrow);
-    l->params = narrow + words * n ? oct_k_const(b, "params", LP_I32, narrow + words * n, params) : -1;
-    l->bias_buf = l->wide ? oct_k_const(b, "bias", LP_I64, n, l->bias) : l->params;
+    return oct_layer_fits(b);
 }
 
 /* Weights of outputs [first, first + blocks * tile) of each group: groups, blocks, terms in the order of `dims`, then the tile's
@@ -299,8 +189,8 @@ static void build_depthwise(struct layer *l, struct lp_addr x, struct lp_addr y,
 
 bool oct_build_conv2d(struct oct_kbuild *b) {
     struct layer l;
-    if (!plan(&l, b)) return false;
-    open_buffers(&l);
+    if (!oct_layer_plan(&l, b)) return false;
+    oct_layer_open(&l);
     const struct oct_attrs *at = &b->node->at;
     const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
     const struct oct_type *w = &b->in[1].node->type;
@@ -356,8 +246,8 @@ bool oct_build_conv2d(struct oct_kbuild *b) {
 
 bool oct_build_dense(struct oct_kbuild *b) {
     struct layer l;
-    if (!plan(&l, b)) return false;
-    open_buffers(&l);
+    if (!oct_layer_plan(&l, b)) return false;
+    oct_layer_open(&l);
     int64_t tile = b->target->tile_oc * 2 < MAX_TILE ? b->target->tile_oc * 2 : MAX_TILE;
     b->recipe = oct_sprintf(b->arena, "%d outputs at once", (int)tile);
     struct weights w = weights_of(&l, tile);

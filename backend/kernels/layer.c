@@ -1,0 +1,97 @@
+/* layer.c - see layer.h. */
+#include "layer.h"
+
+#include <inttypes.h>
+
+static int64_t weight(const struct oct_node *w, int64_t i) {
+    switch (w->type.dtype) {
+    case OCT_U4:
+    case OCT_U8: return ((const uint8_t *)w->data)[i];
+    case OCT_I16: return ((const int16_t *)w->data)[i];
+    default: return ((const int8_t *)w->data)[i];
+    }
+}
+
+static bool const_or_absent(const struct oct_kbuild *b, int i) {
+    return i >= b->nin || !b->in[i].node || b->in[i].node->op == OCT_OP_const;
+}
+bool oct_layer_fits(const struct oct_kbuild *b) {
+    const struct oct_type *x = &b->in[0].node->type, *w = &b->in[1].node->type;
+    return oct_k_is_codes(x) && oct_k_is_codes(w) && oct_k_is_codes(&b->node->type) && x->q->axis < 0 &&
+           b->node->type.q->axis < 0 && const_or_absent(b, 1) && const_or_absent(b, 2) && oct_dtype_size(w->dtype) == 1 &&
+           oct_dtype_size(x->dtype) <= 2;
+}
+
+/* Zero-point folding, bounds of the accumulator from the weights at hand, the requantizer. */
+bool oct_layer_plan(struct layer *l, struct oct_kbuild *b) {
+    const struct oct_node *x = b->in[0].node, *w = b->in[1].node, *bias = b->nin > 2 ? b->in[2].node : NULL, *y = b->node;
+    const int64_t zx = oct_zero(x->type.q, 0), outputs = w->type.dim[0];
+    int64_t terms = 1;
+    for (int a = 1; a < w->type.rank; a++) terms *= w->type.dim[a];
+    int32_t xlo, xhi, qmin, qmax;
+    oct_k_code_range(x, &xlo, &xhi);
+    const int64_t dlo = (xlo < zx ? xlo : zx) - zx, dhi = (xhi > zx ? xhi : zx) - zx; /* padding is zx itself */
+    /* A sum with terms left out is the sum whose other codes are 0: so partial sums, which start from the folded bias, lie within
+     * what codes can give once 0 is one of them. */
+    const int64_t clo = dlo + zx, chi = dhi + zx, plo = clo < 0 ? clo : 0, phi = chi > 0 ? chi : 0;
+    *l = (struct layer){.b = b, .outputs = outputs, .terms = terms, .groups = 1, .w8 = true, .proved = true};
+    int16_t *codes = OCT_NEW_N(b->arena, int16_t, outputs * terms);
+    double *m = OCT_NEW_N(b->arena, double, outputs);
+    l->w = codes;
+    l->lo = OCT_NEW_N(b->arena, int64_t, outputs);
+    l->hi = OCT_NEW_N(b->arena, int64_t, outputs);
+    l->bias = OCT_NEW_N(b->arena, int64_t, outputs);
+    int64_t bound = 0;
+    enum oct_profile profile = y->at.profile;
+    for (int64_t o = 0; o < outputs; o++) {
+        int64_t first =
+            bias ? (bias->type.dtype == OCT_I64 ? ((const int64_t *)bias->data)[o] : ((const int32_t *)bias->data)[o]) : 0;
+        int64_t sum = 0, least = 0, most = 0, lo = first, hi = first, zw = oct_zero(w->type.q, (uint32_t)o);
+        for (int64_t i = 0; i < terms; i++) {
+            int64_t v = weight(w, o * terms + i) - zw;
+            codes[o * terms + i] = (int16_t)v;
+            if (v < INT8_MIN || v > INT8_MAX) l->w8 = false;
+            sum += v;
+            least += v < 0 ? v * phi : v * plo;
+            most += v < 0 ? v * plo : v * phi;
+            lo += v < 0 ? v * dhi : v * dlo;
+            hi += v < 0 ? v * dlo : v * dhi;
+        }
+        l->bias[o] = first - zx * sum;
+        l->lo[o] = lo;
+        l->hi[o] = hi;
+        if (l->bias[o] + least < INT32_MIN || l->bias[o] + most > INT32_MAX) l->proved = false;
+        if (lo < INT32_MIN || hi > INT32_MAX) l->wide = true;
+        if (-lo > bound) bound = -lo;
+        if (hi > bound) bound = hi;
+        m[o] = oct_rq_linear(y, x, oct_scale(w->type.q, (uint32_t)o), &profile);
+    }
+    oct_text_addf(&b->proof, "|acc| <= %" PRId64 "%s, %s. ", bound,
+                  l->wide              ? " >= 2^31"
+                  : bound <= INT32_MAX ? " < 2^31"
+                                       : ", on the negative side alone",
+                  l->wide     ? "so sums are 64 bits wide"
+                  : l->proved ? "proved, partial sums too"
+                              : "proved; partial sums may wrap and come back");
+    b->acc_bound = bound;
+    if (l->wide) b->overflow_proofs.refused++;
+    else b->overflow_proofs.accepted++;
+    if (l->wide) oct_k_fallback(b, "sums of 64 bits: an accumulator may reach %" PRId64, bound);
+    if (!l->w8) oct_k_fallback(b, "weights of 16 bits: less their zero point they leave 8");
+    oct_k_clamp_range(y, &qmin, &qmax);
+    return oct_rq_plan(b, profile, (uint32_t)outputs, m, l->lo, l->hi, oct_zero(y->type.q, 0), qmin, qmax, &l->rq);
+}
+
+void oct_layer_open(struct layer *l) {
+    struct oct_kbuild *b = l->b;
+    const int64_t n = l->outputs, words = oct_rq_words(&l->rq);
+    l->x = oct_k_in(b, 0);
+    l->y = oct_k_out(b);
+    int32_t *params = OCT_NEW_N(b->arena, int32_t, n * (words + 1));
+    int64_t narrow = l->wide ? 0 : n;
+    for (int64_t o = 0; o < narrow; o++) params[o] = (int32_t)(uint32_t)(uint64_t)l->bias[o]; /* modulo 2^32, as the sums are */
+    l->words = narrow;
+    oct_rq_fill(&l->rq, params + narrow);
+    l->params = narrow + words * n ? oct_k_const(b, "params", LP_I32, narrow + words * n, params) : -1;
+    l->bias_buf = l->wide ? oct_k_const(b, "bias", LP_I64, n, l->bias) : l->params;
+}

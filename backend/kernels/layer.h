@@ -1,0 +1,27 @@
+/* layer.h - a conv2d or dense on codes before any loop: its weights less their zero points, the zero point of its input folded
+ * into the bias, the accumulators that it can reach, its requantizer. What every kernel of such a layer starts from. */
+#ifndef OCT_LAYER_H
+#define OCT_LAYER_H
+
+#include "kernels.h"
+
+/* acc = bias + sum w x in exact integers, whatever the op; weights row-major [outputs][terms]. */
+struct layer {
+    struct oct_kbuild *b;
+    int64_t outputs, terms, groups;
+    const int16_t *w;
+    bool w8;                 /* they fit i8 */
+    int64_t *lo, *hi, *bias; /* reachable accumulators; folded bias */
+    bool wide, proved;       /* i64 accumulators; no partial sum wraps, in any order of the terms */
+    struct oct_rq rq;
+    int32_t x, y, params, bias_buf; /* buffers */
+    int64_t words;                  /* of the requantizer in params */
+};
+/* Constant weights of 8 bits, codes in and out, a scale for the whole of either. */
+bool oct_layer_fits(const struct oct_kbuild *b);
+/* Everything but the buffers; groups stay 1. Adds to the proof text, the counters and the fallbacks; false after diagnostics. */
+bool oct_layer_plan(struct layer *l, struct oct_kbuild *b);
+/* Buffers: x, y, bias, and behind it the words of the requantizer, per output channel. */
+void oct_layer_open(struct layer *l);
+
+#endif
