@@ -16,6 +16,7 @@ struct oct_target {
     int inline_weights_max; /* bytes of weights that may be C arrays */
     bool native_i64;      /* 64-bit multiply and shift are cheap */
     int tile_oc, tile_px; /* output channels and pixels that a scalar kernel accumulates at once */
+    int unroll;           /* turns of its innermost loop that are written out */
 };
 const struct oct_target *oct_target_find(const char *name);
 const struct oct_target *oct_target_list(uint32_t *n);

@@ -144,6 +144,7 @@ void oct_print_source(const struct oct_unit *u, struct oct_compiled *out) {
     for (int i = 0; i < p->nfunctions; i++) {
         const struct oct_function *f = &p->function[i];
         oct_text_addf(&functions, "/* %s */\n", f->doc);
+        oct_text_add(&functions, "OCT_LAYER ");
         lp_emit_c(&functions, f->k, f->name, &helpers);
         oct_text_add(&functions, "\n");
         floats |= lp_has_floats(f->k);
@@ -153,6 +154,12 @@ void oct_print_source(const struct oct_unit *u, struct oct_compiled *out) {
                   "#include \"%s.h\"\n\n",
                   p->file);
     lp_emit_c_prologue(c, floats);
+    oct_text_add(c, "/* One function a layer, one frame at a time; inlined into one they would share too few registers. */\n"
+                    "#ifdef __GNUC__\n"
+                    "#define OCT_LAYER __attribute__((noinline))\n"
+                    "#else\n"
+                    "#define OCT_LAYER\n"
+                    "#endif\n");
     lp_emit_c_helpers(c, helpers);
     oct_text_add(c, "\n");
     print_constants(u, c, in_file);

@@ -69,6 +69,57 @@ struct place { /* of a tile: first element, distance of pixels, distance of chan
     int64_t pixel, channel;
 };
 
+/* One term of the sum for every accumulator of the tile. */
+static void build_term(struct layer *l, int tile, int pixels, struct lp_addr x, int64_t pixel, int32_t wbuf, struct lp_addr w,
+                       struct lp_val (*acc)[MAX_PIXELS]) {
+    struct lp_val in[MAX_PIXELS];
+    for (int p = 0; p < pixels; p++)
+        in[p] = oct_k_load_code(l->b, oct_sprintf(l->b->arena, "x%d", p), l->x, lp_offset(x, p * pixel));
+    for (int t = 0; t < tile; t++) {
+        struct lp_val v = oct_k_load_code(l->b, oct_sprintf(l->b->arena, "w%d", t), wbuf, lp_offset(w, t));
+        for (int p = 0; p < pixels; p++) accumulate(l, acc[t][p], in[p], v);
+    }
+}
+
+/* How many turns of a loop to write out: all where they are few, else about `want`, better a number that divides the trip. */
+static int64_t turns(int64_t trip, int64_t want) {
+    if (want <= 1) return 1;
+    if (trip < 2 * want) return trip;
+    for (int64_t n = want; n < 2 * want; n++)
+        if (trip % n == 0) return n;
+    return want;
+}
+
+/* The loops over all terms. */
+static void build_sum(struct layer *l, const struct sum *s, int tile, int pixels, struct place x, int32_t wbuf, struct lp_addr w,
+                      struct lp_val (*acc)[MAX_PIXELS]) {
+    struct lp_kernel *k = l->b->k;
+    int64_t stride = tile;
+    for (int i = 0; i < s->n; i++) stride *= s->loop[i].trip;
+    for (int i = 0; i < s->n - 1; i++) {
+        stride /= s->loop[i].trip;
+        int32_t var = lp_loop(k, s->loop[i].name, s->loop[i].trip);
+        x.at = lp_plus(x.at, var, s->loop[i].step);
+        w = lp_plus(w, var, stride);
+    }
+    const int64_t trip = s->n ? s->loop[s->n - 1].trip : 1, step = s->n ? s->loop[s->n - 1].step : 0,
+                  at_once = turns(trip, l->b->target->unroll), whole = trip / at_once * at_once;
+    struct lp_addr from = x.at, weights = w;
+    int inner = 0;
+    if (whole > at_once) {
+        int32_t var = lp_loop(k, s->loop[s->n - 1].name, trip / at_once);
+        from = lp_plus(from, var, at_once * step);
+        weights = lp_plus(weights, var, at_once * tile);
+        inner++;
+    }
+    for (int64_t i = 0; i < at_once; i++)
+        build_term(l, tile, pixels, lp_offset(from, i * step), x.pixel, wbuf, lp_offset(weights, i * tile), acc);
+    oct_k_close(l->b, inner);
+    for (int64_t i = whole; i < trip; i++)
+        build_term(l, tile, pixels, lp_offset(x.at, i * step), x.pixel, wbuf, lp_offset(w, i * tile), acc);
+    oct_k_close(l->b, s->n ? s->n - 1 : 0);
+}
+
 static void build_tile(struct layer *l, const struct sum *s, int tile, int pixels, struct place x, struct place y, int32_t wbuf,
                        struct lp_addr w, struct lp_addr channel) {
     struct lp_kernel *k = l->b->k;
@@ -81,23 +132,7 @@ static void build_tile(struct layer *l, const struct sum *s, int tile, int pixel
             lp_set(k, acc[t][p], p ? acc[t][0] : bias);
         }
     }
-    struct lp_addr from = x.at;
-    int64_t stride = tile;
-    for (int i = 0; i < s->n; i++) stride *= s->loop[i].trip;
-    for (int i = 0; i < s->n; i++) {
-        stride /= s->loop[i].trip;
-        int32_t var = lp_loop(k, s->loop[i].name, s->loop[i].trip);
-        from = lp_plus(from, var, s->loop[i].step);
-        w = lp_plus(w, var, stride);
-    }
-    struct lp_val in[MAX_PIXELS];
-    for (int p = 0; p < pixels; p++)
-        in[p] = oct_k_load_code(l->b, oct_sprintf(l->b->arena, "x%d", p), l->x, lp_offset(from, p * x.pixel));
-    for (int t = 0; t < tile; t++) {
-        struct lp_val v = oct_k_load_code(l->b, oct_sprintf(l->b->arena, "w%d", t), wbuf, lp_offset(w, t));
-        for (int p = 0; p < pixels; p++) accumulate(l, acc[t][p], in[p], v);
-    }
-    for (int i = 0; i < s->n; i++) lp_end(k);
+    build_sum(l, s, tile, pixels, x, wbuf, w, acc);
     for (int t = 0; t < tile; t++)
         for (int p = 0; p < pixels; p++) {
             struct lp_val code = oct_rq_build(l->b, &l->rq, acc[t][p], l->params, lp_offset(channel, l->words + t));

@@ -4,8 +4,8 @@
 #include <string.h>
 
 static const struct oct_target targets[] = {
-#define TARGET(name, triple, cpu, features, isa, vector_bits, registers, pointer_bytes, inline_max, native_i64, tile_oc, tile_px, doc)  \
-    {name, doc, triple, cpu, features, LP_ISA_##isa, vector_bits, registers, pointer_bytes, inline_max, native_i64, tile_oc, tile_px},
+#define TARGET(name, triple, cpu, features, isa, vector_bits, registers, pointer_bytes, inline_max, native_i64, tile_oc, tile_px, unroll, doc)  \
+    {name, doc, triple, cpu, features, LP_ISA_##isa, vector_bits, registers, pointer_bytes, inline_max, native_i64, tile_oc, tile_px, unroll},
 #include "targets.def"
 #undef TARGET
 };

@@ -3,11 +3,11 @@
  * one more is too much: widened with the same bits, or refused. */
 #include "kernel_case.h"
 
-/* Tiles of accumulators that no target of the table needs to have: channels x pixels. */
+/* Tiles of accumulators that no target of the table needs to have: channels x pixels; loops written out in part or whole. */
 static const struct oct_target tiles[] = {
-    {.name = "4x2", .tile_oc = 4, .tile_px = 2}, {.name = "2x2", .tile_oc = 2, .tile_px = 2},
-    {.name = "1x1", .tile_oc = 1, .tile_px = 1}, {.name = "3x4", .tile_oc = 3, .tile_px = 4},
-    {.name = "8x3", .tile_oc = 8, .tile_px = 3},
+    {.name = "4x2", .tile_oc = 4, .tile_px = 2, .unroll = 1}, {.name = "2x2", .tile_oc = 2, .tile_px = 2, .unroll = 4},
+    {.name = "1x1", .tile_oc = 1, .tile_px = 1, .unroll = 2}, {.name = "3x4", .tile_oc = 3, .tile_px = 4, .unroll = 3},
+    {.name = "8x3", .tile_oc = 8, .tile_px = 3, .unroll = 1},
 };
 enum { TILES = sizeof tiles / sizeof *tiles };
 
@@ -235,6 +235,7 @@ static void what_no_sequence_holds_is_refused(void **state) {
 static void partial_sums_that_wrap(void **state) {
     (void)state;
     for (int over = 0; over < 2; over++) {
+        kc.target = &tiles[0];
         kc_check(
             "input i : i8[1,40] scale=1.0 zero=-128\nconst @w : i8[1,40] scale=1.0 = random seed=1 within=(127,128)\nconst @b : "
             "i32[1] = (%d)\nx : i8 scale=1.0 zero=100 = requantize(i) clip=(100.0,127.0)\ny : i8 scale=16000000.0 zero=9 = "
