@@ -1,0 +1,48 @@
+"""Where programs of tests run: this machine, 32- and 64-bit Arm Linux under qemu-user, Cortex-M boards under qemu-system-arm. A missing
+compiler or emulator ends the test as failed: scripts/setup.sh --tests installs them."""
+import dataclasses, os, shutil, subprocess, sys
+from common import source
+
+CORTEX_M = os.path.join(source, "examples", "cortex-m")
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    target: str      # octavo's name for it
+    cc: str          # its C compiler, with the arguments that choose the processor
+    link: tuple      # what a program needs beside its own files
+    emulator: tuple  # what runs one; empty: the machine itself
+    seconds: int = 300
+
+    def need(self):
+        for program in self.cc.split()[0], *self.emulator[:1]:
+            if not shutil.which(program):
+                sys.exit(f"{program} is missing: scripts/setup.sh --tests")
+
+    def build(self, program, *files, flags=()):
+        """Compiles and links C, assembler and objects; False and what the compiler said, where it refuses."""
+        p = subprocess.run([*self.cc.split(), "-std=c11", "-O2", *flags, *self.link, *files, "-o", program], capture_output=True, text=True)
+        return p.returncode == 0, p.stderr[-2000:]
+
+    def run(self, program):
+        """Exit code and what was printed."""
+        try:
+            p = subprocess.run([*self.emulator, program], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=self.seconds)
+            return p.returncode, p.stdout + p.stderr
+        except subprocess.TimeoutExpired:
+            return None, f"still running after {self.seconds} s"
+
+
+def board(name, qemu_name, cpu):
+    """A board of examples/cortex-m; its text and its exit code come by semihosting."""
+    return Machine(cpu, f"arm-none-eabi-gcc -mcpu={cpu} -mthumb -mfloat-abi=hard",
+                   ("-nostartfiles", "-L", CORTEX_M, "-T", f"{CORTEX_M}/{name}.ld", "-Wl,--gc-sections,-z,noexecstack", f"{CORTEX_M}/board.c"),
+                   ("qemu-system-arm", "-M", qemu_name, "-display", "none", "-monitor", "none", "-serial", "none", "-chardev", "stdio,id=text",
+                    "-semihosting-config", "enable=on,chardev=text", "-kernel"))
+
+
+HOST = Machine("host", "gcc", (), ())
+AARCH64 = Machine("aarch64", "aarch64-linux-gnu-gcc", ("-static",), ("qemu-aarch64",))
+ARMHF = Machine("c99", "arm-linux-gnueabihf-gcc -mfpu=neon", ("-static",), ("qemu-arm",))
+M4, M7, M55 = board("an386", "mps2-an386", "cortex-m4"), board("an500", "mps2-an500", "cortex-m7"), board("an547", "mps3-an547", "cortex-m55")
+BOARDS = M4, M7, M55
