@@ -32,6 +32,7 @@ struct oct_compile_options {
     enum oct_weights_mode weights;
     enum oct_io_layout io_layout;
     bool no_float, strict_float;
+    bool self_test;                 /* NAME_selftest goes with it */
     bool no_requant_proof;          /* tests: always the profile's own sequence */
     bool no_source;                 /* the program is printed by another back end than C */
 };
@@ -46,6 +47,8 @@ struct oct_compiled {
 };
 /* Fills a number into NAME.json that was not known when it was written (text_bytes, stack_bytes); negative: it stays null. */
 void oct_report_number(struct oct_text *json, const char *key, int64_t v);
+/* Reports values whose bits compiled code need not share with the interpreter (float, but under strict_float); `what` wants them. */
+bool oct_require_exact(struct oct_ctx *cx, const struct oct_module *m, const struct oct_compile_options *opt, const char *what);
 /* false after diagnostics (float under --no-float, an overflow that cannot be widened, ...). */
 bool oct_compile(struct oct_ctx *cx, struct oct_arena *a, const struct oct_module *m, const struct oct_compile_options *opt, struct oct_compiled *out);
 

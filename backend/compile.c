@@ -34,6 +34,21 @@ static bool refuse_float(const struct oct_unit *u) {
     return ok;
 }
 
+/* Quantizing, dequantizing and moving floats are exact always. */
+bool oct_require_exact(struct oct_ctx *cx, const struct oct_module *m, const struct oct_compile_options *opt, const char *what) {
+    bool ok = true;
+    if (opt->strict_float) return true;
+    OCT_FOR_NODES(m, n) {
+        if (n->type.dtype != OCT_F32 || n->op == OCT_OP_input || n->op == OCT_OP_const || n->op == OCT_OP_dequantize) continue;
+        if (oct_op_info(n->op)->flags & OCT_MOVES) continue;
+        oct_error(cx, n->span, OCT_E6006, "%s: %s '%s' is float, whose bits are not promised", what, oct_op_info(n->op)->name,
+                  n->name);
+        oct_help(cx, "--strict-float promises them");
+        ok = false;
+    }
+    return ok;
+}
+
 bool oct_compile(struct oct_ctx *cx, struct oct_arena *a, const struct oct_module *model, const struct oct_compile_options *opt,
                  struct oct_compiled *out) {
     struct oct_unit u = {.cx = cx, .a = a, .opt = opt, .m = oct_module_clone(model, cx)};
@@ -42,6 +57,7 @@ bool oct_compile(struct oct_ctx *cx, struct oct_arena *a, const struct oct_modul
     if (!bind_batch(cx, u.m, opt) || !oct_plan_make(cx, a, u.m, opt, &u.plan)) return false;
     if (opt->no_float && !refuse_float(&u)) return false;
     oct_program_make(&u);
+    if (opt->self_test && !oct_selftest_add(&u)) return false;
     out->program = u.program;
     if (!opt->no_source) oct_print_source(&u, out);
     oct_print_header(&u, &out->h);

@@ -7,10 +7,8 @@
 static void print_parameter(const struct oct_unit *u, struct oct_text *t, const struct oct_node *n, const char *name,
                             bool input) {
     struct oct_layout at;
-    static const int64_t none[4] = {0};
     const bool nhwc = n->type.rank == 4 && u->opt->io_layout == OCT_LAYOUT_NHWC;
-    if (nhwc) oct_layout_nhwc(&at, n->type.dim, none);
-    else oct_layout_plain(&at, n->type.rank, n->type.dim);
+    oct_layout_outer(&at, &n->type, u->opt->io_layout);
     oct_text_addf(t, " *   %s: %s %s, order %s, strides", name, input ? "input" : "output", oct_type_text(u->a, &n->type),
                   nhwc                ? "NHWC"
                   : n->type.rank == 4 ? "NCHW"
@@ -42,7 +40,9 @@ void oct_print_header(const struct oct_unit *u, struct oct_text *h) {
         "#ifndef %s_H\n#define %s_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
         "#define %s_ARENA_SIZE %" PRId64 "\n\n",
         upper, OCT_ARENA_ALIGN, upper, upper, upper, p->arena_bytes ? p->arena_bytes : 1);
+    if (p->selftest_bytes) oct_text_addf(h, "#define %s_SELFTEST_ARENA_SIZE %" PRId64 "\n\n", upper, p->selftest_bytes);
     for (int i = 0; i < p->nentries; i++) {
+        if (p->entry[i].status) oct_text_addf(h, "/* %s */\n", p->selftest_doc);
         oct_print_signature(h, &p->entry[i]);
         oct_text_add(h, ";\n");
     }

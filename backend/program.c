@@ -80,22 +80,26 @@ static const char *describe(struct oct_unit *u, const struct oct_step *s) {
     return text.s;
 }
 
-static int function_of(struct oct_unit *u, const struct oct_step *s) {
-    struct oct_program *p = u->program;
+int oct_program_function(struct oct_program *p, struct oct_arena *a, const struct lp_kernel *k, const char *what,
+                         const char *doc) {
     struct oct_text text;
-    oct_text_init(&text, u->a);
-    lp_print(&text, s->b.k);
+    oct_text_init(&text, a);
+    lp_print(&text, k);
     for (int i = 0; i < p->nfunctions; i++)
         if (strcmp(p->function[i].text, text.s) == 0) return i;
-    const char *what = s->kind == OCT_STEP_NODE ? s->info->name : s->kind == OCT_STEP_COPY ? "copy" : "border";
-    const char *name = oct_sprintf(u->a, "%s_%d", what, p->nfunctions);
+    const char *name = oct_sprintf(a, "%s_%d", what, p->nfunctions);
     for (int i = 0; i < p->entry[0].nparams; i++) /* a parameter keeps its name, which users see */
-        if (strcmp(p->entry[0].param[i].name, name) == 0) name = oct_sprintf(u->a, "%s_", name), i = -1;
-    p->function[p->nfunctions] = (struct oct_function){name, s->b.k, text.s, describe(u, s)};
+        if (strcmp(p->entry[0].param[i].name, name) == 0) name = oct_sprintf(a, "%s_", name), i = -1;
+    p->function[p->nfunctions] = (struct oct_function){name, k, text.s, doc};
     return p->nfunctions++;
 }
 
-static int constant_of(struct oct_program *p, const struct oct_packed *d) {
+static int function_of(struct oct_unit *u, const struct oct_step *s) {
+    const char *what = s->kind == OCT_STEP_NODE ? s->info->name : s->kind == OCT_STEP_COPY ? "copy" : "border";
+    return oct_program_function(u->program, u->a, s->b.k, what, describe(u, s));
+}
+
+int oct_program_constant(struct oct_program *p, const struct oct_packed *d) {
     for (int i = 0; i < p->nconstants; i++) {
         const struct oct_packed *e = p->constant[i].data;
         if (e->elem == d->elem && e->n == d->n && memcmp(e->data, d->data, (size_t)oct_packed_bytes(d)) == 0) return i;
@@ -135,7 +139,7 @@ static struct oct_call call_of(struct oct_unit *u, const struct oct_step *s, pla
     for (int32_t i = 0; i < s->b.k->nbufs; i++) {
         const struct oct_bind *bind = &s->b.bind[i];
         if (bind->kind == OCT_BIND_CONST)
-            arg[i] = (struct oct_arg){OCT_ARG_CONST, constant_of(u->program, &s->b.constant[bind->index])};
+            arg[i] = (struct oct_arg){OCT_ARG_CONST, oct_program_constant(u->program, &s->b.constant[bind->index])};
         else arg[i] = place(u, s, bind);
     }
     call.arg = arg;
@@ -197,14 +201,14 @@ static void add_conversion(struct oct_unit *u, const struct oct_node *n, const c
 void oct_program_make(struct oct_unit *u) {
     struct oct_program *p = u->program = OCT_NEW(u->a, struct oct_program);
     const int nin = u->plan.ninputs, nparams = nin + (int)u->m->noutputs;
-    int constants = 4 * nparams + 1;
+    int constants = 4 * nparams + 2;
     for (int i = 0; i < u->plan.nsteps; i++) constants += u->plan.step[i].b.nconstants;
     p->name = u->opt->name;
     p->file = u->opt->file ? u->opt->file : p->name;
     p->arena_bytes = u->plan.arena_bytes;
-    p->function = OCT_NEW_N(u->a, struct oct_function, u->plan.nsteps + nparams + 1);
+    p->function = OCT_NEW_N(u->a, struct oct_function, u->plan.nsteps + 2 * nparams + OCT_SELFTEST_KERNELS + 1);
     p->constant = OCT_NEW_N(u->a, struct oct_constant, constants);
-    p->entry = OCT_NEW_N(u->a, struct oct_entry, nparams + 1);
+    p->entry = OCT_NEW_N(u->a, struct oct_entry, nparams + 2);
 
     const char **name = OCT_NEW_N(u->a, const char *, nparams + 1);
     struct oct_param *param = OCT_NEW_N(u->a, struct oct_param, nparams + 1);

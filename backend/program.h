@@ -22,20 +22,24 @@ struct oct_arg {
     enum oct_arg_kind kind;
     int64_t at; /* number of the parameter; bytes into the arena; number of the constant */
 };
+enum { OCT_CALL_RUN = -1 }; /* the run entry, by the self-test */
 struct oct_call {
     const char *layer; /* the value it makes */
-    int function;
-    const struct oct_arg *arg; /* one for each buffer of the kernel, then the range of its trip where it has one */
+    int function;      /* or OCT_CALL_RUN */
+    const struct oct_arg *arg; /* one for each buffer of the kernel; of the run entry, for each parameter and the arena */
+    int64_t lo, hi;            /* of a kernel with a range; hi 0: all of it */
 };
 struct oct_param {
     const char *name;
     enum lp_elem elem;
     bool out;
 };
-/* An external function. `run` returns 0 and takes the arena behind its parameters; the others return nothing. */
+/* An external function. `run` returns an int and takes the arena behind its parameters; the others return nothing. Number 0 is
+ * NAME_run. */
 struct oct_entry {
     const char *name;
     bool run;
+    int64_t status; /* run: bytes into the arena of the int32 that it returns; 0: it returns 0 */
     const struct oct_param *param;
     int nparams;
     struct oct_call *call;
@@ -52,7 +56,12 @@ struct oct_program {
     struct oct_entry *entry;
     int nentries;
     int64_t arena_bytes;
+    int64_t selftest_bytes;   /* arena of NAME_selftest; 0: there is none */
+    const char *selftest_doc; /* what its checks are, for a comment */
 };
+static inline int64_t oct_call_end(const struct oct_program *p, const struct oct_call *c) {
+    return c->hi ? c->hi : p->function[c->function].k->body->trip;
+}
 static inline int64_t oct_packed_bytes(const struct oct_packed *d) { return d->n * (int64_t)lp_elem_size(d->elem); }
 
 /* What compile works on: shared by program.c, source.c and header.c. */
@@ -69,6 +78,13 @@ void oct_program_make(struct oct_unit *u);
 /* source.c: NAME.c and, where weights go to a file, NAME.weights.bin and NAME.weights.S. */
 void oct_print_source(const struct oct_unit *u, struct oct_compiled *out);
 void oct_print_signature(struct oct_text *t, const struct oct_entry *e); /* in C, without ; or { */
+/* The number of a kernel's function; `what` starts its name where it is new. */
+int oct_program_function(struct oct_program *p, struct oct_arena *a, const struct lp_kernel *k, const char *what, const char *doc);
+int oct_program_constant(struct oct_program *p, const struct oct_packed *d);
+/* selftest.c: adds NAME_selftest, its kernels, and what the interpreter expects; false after diagnostics. Takes at most so many functions
+ * and one more for each input, one constant, one entry. */
+enum { OCT_SELFTEST_KERNELS = 3 };
+bool oct_selftest_add(struct oct_unit *u);
 /* header.c: NAME.h. */
 void oct_print_header(const struct oct_unit *u, struct oct_text *h);
 /* report.c: NAME.json, and the lines of --explain. */

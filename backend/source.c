@@ -95,9 +95,10 @@ void oct_print_signature(struct oct_text *t, const struct oct_entry *e) {
 
 static void print_call(const struct oct_program *p, struct oct_text *t, const struct oct_entry *e, const struct oct_call *call,
                        bool in_file) {
-    const struct oct_function *f = &p->function[call->function];
-    oct_text_addf(t, "    %s(", f->name);
-    for (int32_t i = 0; i < f->k->nbufs; i++) {
+    const struct lp_kernel *k = call->function == OCT_CALL_RUN ? NULL : p->function[call->function].k;
+    const int nargs = k ? k->nbufs : p->entry[0].nparams + 1;
+    oct_text_addf(t, k ? "    %s(" : "    (void)%s(", k ? p->function[call->function].name : p->entry[0].name);
+    for (int i = 0; i < nargs; i++) {
         const struct oct_arg *arg = &call->arg[i];
         if (i) oct_text_add(t, ", ");
         if (arg->kind == OCT_ARG_ARENA) oct_text_addf(t, "(void *)(a + %" PRId64 ")", arg->at);
@@ -105,15 +106,15 @@ static void print_call(const struct oct_program *p, struct oct_text *t, const st
         else if (in_file) oct_text_addf(t, "(const void *)(%s_weights + %" PRId64 ")", p->name, p->constant[arg->at].offset);
         else oct_text_addf(t, "data_%" PRId64, arg->at);
     }
-    if (f->k->has_range) oct_text_addf(t, ", 0, %" PRId64, f->k->body->trip);
+    if (k && k->has_range) oct_text_addf(t, ", %" PRId64 ", %" PRId64, call->lo, oct_call_end(p, call));
     oct_text_add(t, ");\n");
 }
 
 static bool uses_arena(const struct oct_program *p, const struct oct_entry *e) {
-    for (int c = 0; c < e->ncalls; c++)
+    for (int c = 0; c < e->ncalls && !e->status; c++)
         for (int32_t i = 0; i < p->function[e->call[c].function].k->nbufs; i++)
             if (e->call[c].arg[i].kind == OCT_ARG_ARENA) return true;
-    return false;
+    return e->status;
 }
 
 static void print_entry(const struct oct_program *p, struct oct_text *t, const struct oct_entry *e, bool in_file) {
@@ -124,7 +125,8 @@ static void print_entry(const struct oct_program *p, struct oct_text *t, const s
         if (e->run) oct_text_addf(t, "    /* %s */\n", e->call[i].layer);
         print_call(p, t, e, &e->call[i], in_file);
     }
-    oct_text_add(t, e->run ? "    return 0;\n}\n" : "}\n");
+    if (e->status) oct_text_addf(t, "    return *(const int32_t *)(const void *)(a + %" PRId64 ");\n}\n", e->status);
+    else oct_text_add(t, e->run ? "    return 0;\n}\n" : "}\n");
 }
 
 static bool weights_in_file(const struct oct_unit *u) {

@@ -149,6 +149,7 @@ bool verb_compile(struct drv *d) {
     opt.target = find_target(d);
     if (!opt.target || !choose(d, opt.target, &llvm)) return false;
     opt.no_source = llvm != NULL;
+    opt.self_test = d->o.self_test;
     if (d->o.weights >= 0) opt.weights = (enum oct_weights_mode)d->o.weights;
     if (d->o.io_layout >= 0) opt.io_layout = (enum oct_io_layout)d->o.io_layout;
     struct oct_module *m = drv_read_model(d, d->o.args.v[0]);

@@ -66,7 +66,7 @@ static int64_t stack_of_frames(const struct oct_program *p, const char *su, int 
             for (int j = 0; j < p->nentries; j++) {
                 if (!is(&f, p->entry[j].name)) continue;
                 known = true;
-                if (p->entry[j].run) run = (run < 0 ? 0 : run) + f.bytes;
+                if (j == 0) run = (run < 0 ? 0 : run) + f.bytes;
             }
             if (!known) helpers += f.bytes;
         }

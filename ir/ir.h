@@ -305,6 +305,10 @@ uint64_t oct_random(uint64_t seed, uint64_t index);
 void oct_random_fill(const struct oct_type *t, const struct oct_attrs *at, void *data);
 const char *oct_random_fault(const struct oct_type *t, const struct oct_attrs *at);
 
+/* What a float input can be expected to hold (vectors.c): the values that the codes of the quantize reading it stand for, else
+ * [-1, 1]. */
+void oct_input_range(const struct oct_module *m, const struct oct_node *input, float *lo, float *hi);
+
 /* The rule for a node: defaults of qconfig.def, then every matching rule in order. */
 struct oct_qconfig oct_qconfig_for(const struct oct_module *m, const struct oct_node *n);
 

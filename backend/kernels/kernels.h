@@ -28,6 +28,10 @@ int64_t oct_layout_elements(const struct oct_layout *at); /* logical elements */
 /* Row-major, and NHWC with a border (rank 4). */
 void oct_layout_plain(struct oct_layout *at, int rank, const int64_t *dim);
 void oct_layout_nhwc(struct oct_layout *at, const int64_t *dim, const int64_t *border);
+/* As inputs and outputs lie in the caller's memory. */
+void oct_layout_outer(struct oct_layout *at, const struct oct_type *t, enum oct_io_layout io);
+/* Where logical element i (row-major) lies. */
+int64_t oct_layout_place(const struct oct_layout *at, int64_t i);
 /* `from` stretched to rank and dims of `to` as broadcasting wants it: stride 0 along repeated axes. */
 struct oct_layout oct_layout_broadcast(const struct oct_layout *from, const struct oct_layout *to);
 /* Same place for every logical element (strides of axes of size 1 do not matter). */

@@ -28,6 +28,18 @@ void oct_layout_nhwc(struct oct_layout *at, const int64_t *dim, const int64_t *b
     for (int i = 0; i < 4; i++) at->border[i] = border[i];
 }
 
+void oct_layout_outer(struct oct_layout *at, const struct oct_type *t, enum oct_io_layout io) {
+    static const int64_t none[4] = {0};
+    if (t->rank == 4 && io == OCT_LAYOUT_NHWC) oct_layout_nhwc(at, t->dim, none);
+    else oct_layout_plain(at, t->rank, t->dim);
+}
+
+int64_t oct_layout_place(const struct oct_layout *at, int64_t i) {
+    int64_t place = at->offset;
+    for (int a = at->rank - 1; a >= 0; a--, i /= at->dim[a + 1]) place += i % at->dim[a] * at->stride[a];
+    return place;
+}
+
 struct oct_layout oct_layout_broadcast(const struct oct_layout *from, const struct oct_layout *to) {
     struct oct_layout r = {.rank = to->rank, .offset = from->offset, .size = from->size};
     for (int a = 0; a < to->rank; a++) {

@@ -219,9 +219,11 @@ static LLVMValueRef entry(const struct gen *g, const struct oct_program *p, cons
     }
     for (int c = 0; c < e->ncalls; c++) {
         const struct oct_call *call = &e->call[c];
-        const struct lp_kernel *k = p->function[call->function].k;
-        LLVMValueRef *arg = OCT_NEW_N(g->a, LLVMValueRef, k->nbufs + 2);
-        for (int32_t i = 0; i < k->nbufs; i++) {
+        const struct lp_kernel *k = call->function == OCT_CALL_RUN ? NULL : p->function[call->function].k;
+        LLVMValueRef to = k ? function[call->function] : LLVMGetNamedFunction(g->m, p->entry[0].name);
+        int nargs = k ? k->nbufs : p->entry[0].nparams + 1;
+        LLVMValueRef *arg = OCT_NEW_N(g->a, LLVMValueRef, nargs + 2);
+        for (int i = 0; i < nargs; i++) {
             const struct oct_arg *x = &call->arg[i];
             LLVMValueRef at = word(g, x->at);
             arg[i] = x->kind == OCT_ARG_PARAM ? LLVMGetParam(fn, (unsigned)x->at)
@@ -229,14 +231,17 @@ static LLVMValueRef entry(const struct gen *g, const struct oct_program *p, cons
                          ? constants[x->at]
                          : LLVMBuildInBoundsGEP2(g->b, LLVMInt8TypeInContext(g->c), arena, &at, 1, call->layer);
         }
-        if (k->has_range) {
-            arg[k->nbufs] = LLVMConstInt(g->i32, 0, 0);
-            arg[k->nbufs + 1] = LLVMConstInt(g->i32, (uint64_t)k->body->trip, 0);
+        if (k && k->has_range) {
+            arg[nargs++] = LLVMConstInt(g->i32, (uint64_t)call->lo, 0);
+            arg[nargs++] = LLVMConstInt(g->i32, (uint64_t)oct_call_end(p, call), 0);
         }
-        LLVMBuildCall2(g->b, LLVMGlobalGetValueType(function[call->function]), function[call->function], arg,
-                       (unsigned)(k->nbufs + (k->has_range ? 2 : 0)), "");
+        LLVMBuildCall2(g->b, LLVMGlobalGetValueType(to), to, arg, (unsigned)nargs, "");
     }
-    if (e->run) LLVMBuildRet(g->b, LLVMConstInt(g->i32, 0, 0));
+    if (e->status) {
+        LLVMValueRef at = word(g, e->status);
+        LLVMBuildRet(g->b, LLVMBuildLoad2(g->b, g->i32,
+                                          LLVMBuildInBoundsGEP2(g->b, LLVMInt8TypeInContext(g->c), arena, &at, 1, ""), "status"));
+    } else if (e->run) LLVMBuildRet(g->b, LLVMConstInt(g->i32, 0, 0));
     else LLVMBuildRetVoid(g->b);
     return fn;
 }

@@ -77,9 +77,7 @@ static void inner_layout(const struct oct_module *m, const struct oct_node *n, s
     else oct_layout_plain(at, n->type.rank, n->type.dim);
 }
 static void outer_layout(const struct planner *pl, const struct oct_node *n, struct oct_layout *at) {
-    static const int64_t none[4] = {0};
-    if (n->type.rank == 4 && pl->opt->io_layout == OCT_LAYOUT_NHWC) oct_layout_nhwc(at, n->type.dim, none);
-    else oct_layout_plain(at, n->type.rank, n->type.dim);
+    oct_layout_outer(at, &n->type, pl->opt->io_layout);
 }
 static bool has_border(const struct oct_layout *at) {
     return (at->border[0] | at->border[1] | at->border[2] | at->border[3]) != 0;
