@@ -3,6 +3,7 @@
  * The arithmetic here is the kernels' own: the interpreter's (ir/requant.c) is written apart, so that one checks the other. */
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "fixed.h"
@@ -332,6 +333,33 @@ static struct lp_val long_product(struct lp_kernel *k, struct lp_val acc, struct
     return lp_op2(k, NULL, LP_OP_add_nw, high, lp_shift(k, NULL, LP_OP_sar, low, 32));
 }
 
+static struct lp_val clamped(struct lp_kernel *k, struct lp_val y, const struct oct_rq *rq) {
+    enum lp_elem e = (enum lp_elem)y.type.elem;
+    y = lp_op2(k, "code", LP_OP_max, y, lp_int(e, rq->qmin));
+    return lp_op2(k, "code", LP_OP_min, y, lp_int(e, rq->qmax));
+}
+
+/* Does the upper word of the product hold all that SHARED needs, beside what is added to it? */
+static bool by_high_word(const struct oct_kbuild *b, const struct oct_rq *rq) {
+    enum { LEAST = 32, MOST = 54 };
+    return (b->target->isa == LP_ISA_DSP || b->target->isa == LP_ISA_MVE) && rq->form == OCT_RQ_SHARED && rq->shift >= LEAST &&
+           rq->shift <= MOST && labs(rq->zero) <= 256;
+}
+/* (acc mul + 2^(shift - 1)) >> shift, and the zero point: floors nest, so the lower word of the product matters where the shift
+ * is 32 alone. Both words' upper halves stay below 2^30, so that the sum does not wrap. */
+static struct lp_val high_word(struct lp_kernel *k, const struct oct_rq *rq, struct lp_val acc, struct lp_val mul) {
+    const int more = rq->shift - 32;
+    const int64_t add = rq->zero * ((int64_t)1 << more) + (more ? (int64_t)1 << (more - 1) : 0);
+    struct lp_val y = lp_op3(k, NULL, more ? LP_OP_mulh_add : LP_OP_mulhr_add, acc, mul, i32(add));
+    if (rq->qmin >= INT8_MIN && rq->qmax <= INT8_MAX && (rq->qmin == INT8_MIN || rq->qmax == INT8_MAX)) {
+        y = lp_op(k, NULL, LP_OP_ssat8, lp_scalar(LP_I32), 1, &y, more);
+        if (rq->qmin > INT8_MIN) y = lp_op2(k, "code", LP_OP_max, y, i32(rq->qmin));
+        if (rq->qmax < INT8_MAX) y = lp_op2(k, "code", LP_OP_min, y, i32(rq->qmax));
+        return y;
+    }
+    return clamped(k, more ? lp_shift(k, NULL, LP_OP_sar, y, more) : y, rq);
+}
+
 /* Clamped in float, before the only rounding to an integer: the bounds are integers, so it is the same as after it. */
 static struct lp_val by_float(struct oct_kbuild *b, const struct oct_rq *rq, struct lp_val acc, int32_t params,
                               struct lp_addr at) {
@@ -364,6 +392,7 @@ struct lp_val oct_rq_build(struct oct_kbuild *b, const struct oct_rq *rq, struct
             struct lp_val n = widened(k, word(b, rq, WORD_LEFT, params, at));
             acc = lp_op1(k, "acc", LP_OP_sat, lp_scalar(LP_I32), lp_op2(k, NULL, LP_OP_shlv, widened(k, acc), n));
         }
+        if (by_high_word(b, rq)) return high_word(k, rq, acc, mul);
         struct lp_val product = rq->form == OCT_RQ_LONG ? long_product(k, acc, mul) : lp_op2(k, NULL, LP_OP_mull, acc, mul);
         if (rq->form == OCT_RQ_SHARED) {
             zero_added = folds_zero(rq);
@@ -382,7 +411,6 @@ struct lp_val oct_rq_build(struct oct_kbuild *b, const struct oct_rq *rq, struct
     }
     enum lp_elem e = (enum lp_elem)y.type.elem;
     if (rq->zero && !zero_added) y = lp_op2(k, NULL, LP_OP_add, y, lp_int(e, rq->zero));
-    y = lp_op2(k, "code", LP_OP_max, y, lp_int(e, rq->qmin));
-    y = lp_op2(k, "code", LP_OP_min, y, lp_int(e, rq->qmax));
+    y = clamped(k, y, rq);
     return e == LP_I32 ? y : narrowed(k, "code", y);
 }

@@ -127,6 +127,14 @@ static ev_fn *const row_fn[LP_ROW_COUNT][LP_ELEM_COUNT] = {
 /* Hooks. */
 static size_t elem_size(const struct step *st) { return lp_elem_size(st->elem); }
 EV(mov) { memmove(m->frame + st->dst, m->frame + st->arg[0], (size_t)st->lanes * elem_size(st)); }
+/* The upper word of a product, `half` added to its lower word before. */
+static void high_word(struct machine *m, const struct step *st, uint32_t half) {
+    int32_t *d = DST(int32_t);
+    const int32_t *a = ARG(int32_t, 0), *b = ARG(int32_t, 1), *c = ARG(int32_t, 2);
+    LANES d[l] = (int32_t)((uint32_t)c[l] + (uint32_t)(((uint64_t)((int64_t)a[l] * b[l]) + half) >> 32));
+}
+EV(mulh_add) { high_word(m, st, 0); }
+EV(mulhr_add) { high_word(m, st, (uint32_t)1 << 31); }
 EV(pin) { ev_mov(m, st); }
 EV(prefetch) { (void)m, (void)st; }
 EV(splat) { LANES memcpy(m->frame + st->dst + (size_t)l * elem_size(st), m->frame + st->arg[0], elem_size(st)); }

@@ -138,6 +138,9 @@ static inline wide formula(const struct scalar_case *c, int i, bool *skip) {
     case LP_OP_mul:
     case LP_OP_mul_nw:
     case LP_OP_mull: r = a * b; break;
+    case LP_OP_mulh_add: r = floor_shift(a * b, 32) + get(c->in[2], e, i); break;
+    case LP_OP_mulhr_add: r = floor_shift(a * b + ((wide)1 << 31), 32) + get(c->in[2], e, i); break;
+    case LP_OP_ssat8: r = floor_shift(a, c->imm), r = r < -128 ? -128 : r > 127 ? 127 : r; break;
     case LP_OP_div: *skip = b == 0 || (a == lp_elem_min(e) && b == -1); return *skip ? 0 : a / b;
     case LP_OP_and: r = (a + size) % size & (b + size) % size; break;
     case LP_OP_or: r = a + b - modulo(((a + size) % size) & ((b + size) % size), e); break;
