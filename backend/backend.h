@@ -5,21 +5,29 @@
 #include "../ir/ir.h"
 #include "loops/isa.h"
 
-/* What an ISA offers: data, not control flow (targets/targets.def). */
+/* What a target offers: data, not control flow (targets/targets.def). */
 struct oct_target {
     const char *name, *doc, *triple;
     const char *cpu, *features; /* LLVM's names; "": what every machine of the triple has */
     enum lp_isa isa;      /* rows that kernels may use */
+    unsigned lacks;       /* bits of enum lp_lack */
     int vector_bits;      /* 0: scalar code only */
     int registers;        /* of the accumulator kind, for the tile choice */
     int pointer_bytes;
     int inline_weights_max; /* bytes of weights that may be C arrays */
-    bool native_i64;      /* 64-bit multiply and shift are cheap */
     int tile_oc, tile_px; /* output channels and pixels that a scalar kernel accumulates at once */
     int unroll;           /* turns of its innermost loop that are written out */
+    int64_t flash, ram;   /* bytes that a usual board has; 0: no budget */
 };
 const struct oct_target *oct_target_find(const char *name);
 const struct oct_target *oct_target_list(uint32_t *n);
+/* The row that serves the architecture of a triple, with this triple and without what not every machine of it has. False when the
+ * architecture or the system is none that objects are written for. The texts are the caller's and the table's. */
+bool oct_target_of_triple(const char *triple, struct oct_target *out);
+/* How floats are passed: "hard", "soft", or "" where the triple leaves no choice. */
+const char *oct_target_float_abi(const struct oct_target *t);
+/* Architectures that oct_target_of_triple knows; NULL ends them. */
+extern const char *const oct_target_architectures[];
 
 enum oct_weights_mode { OCT_WEIGHTS_AUTO, OCT_WEIGHTS_INLINE, OCT_WEIGHTS_INCBIN, OCT_WEIGHTS_OBJ };
 enum oct_io_layout { OCT_LAYOUT_MODEL, OCT_LAYOUT_NHWC, OCT_LAYOUT_NCHW };

@@ -60,23 +60,20 @@ static void decide_float(struct drv *d, struct oct_module *m) {
     oct_note(d->cx, (struct oct_span){0, 0, 0}, "no calibration data: compiled in float; --data CAL.npy quantizes");
 }
 
-static const struct oct_target *find_target(struct drv *d) {
-    const char *name = d->o.target ? d->o.target : "host";
-    const struct oct_target *t = oct_target_find(name);
-    if (t) return t;
-    uint32_t n;
-    const struct oct_target *all = oct_target_list(&n);
-    const char **names = OCT_NEW_N(d->a, const char *, n);
-    for (uint32_t i = 0; i < n; i++) names[i] = all[i].name;
-    const char *near = oct_did_you_mean(name, names, n);
-    drv_misuse(d, "there is no target '%s'", name);
-    if (near) oct_help(d->cx, "did you mean '%s'?", near);
-    else oct_help(d->cx, "'octavo targets' lists them");
-    return NULL;
+/* A board's memory is the user's to know; the target's is what such boards have. */
+static void compare_budgets(struct drv *d, const struct oct_target *t, const struct oct_program *p) {
+    const struct oct_span nowhere = {0, 0, 0};
+    if (t->ram && p->arena_bytes > t->ram)
+        oct_note(d->cx, nowhere, "the arena takes %lld bytes; a usual board of %s has %lld of RAM", (long long)p->arena_bytes,
+                 t->name, (long long)t->ram);
+    if (t->flash && p->weight_bytes > t->flash)
+        oct_note(d->cx, nowhere, "weights alone take %lld bytes; a usual board of %s has %lld of flash",
+                 (long long)p->weight_bytes, t->name, (long long)t->flash);
 }
 
 /* The object of the sources and, from the same compiler, the archiver's name. */
-static bool build_object(struct drv *d, struct drv_build *b, const struct place *p, struct oct_compiled *c) {
+static bool build_object(struct drv *d, struct drv_build *b, const struct place *p, const struct oct_target *t,
+                         struct oct_compiled *c) {
     const char *cc = d->o.cc ? d->o.cc : "cc", *flags = d->o.cflags ? d->o.cflags : "-O2", *ar;
     const char *frames = drv_measure_flag(b, cc);
     const char *sources[3], *objects[2] = {"c.o", NULL};
@@ -87,7 +84,7 @@ static bool build_object(struct drv *d, struct drv_build *b, const struct place 
         const char *args[] = {"-c", "-o", objects[i], sources[i], i ? NULL : frames, NULL};
         if (!drv_build_run(b, oct_sprintf(d->a, "%s %s", cc, flags), args, NULL)) return false;
     }
-    drv_measure(b, cc, oct_target_find(d->o.target ? d->o.target : "host"), c);
+    drv_measure(b, cc, t, c);
     if (d->o.emit == EMIT_OBJ) {
         const char *args[] = {"-r", "-nostdlib", "-o", "out", objects[0], objects[1], NULL};
         return drv_build_run(b, cc, args, NULL);
@@ -97,11 +94,11 @@ static bool build_object(struct drv *d, struct drv_build *b, const struct place 
     return drv_build_run(b, oct_strndup(d->a, ar, strcspn(ar, "\n")), args, NULL);
 }
 
-static bool write_built(struct drv *d, const struct place *p, struct oct_compiled *c) {
+static bool write_built(struct drv *d, const struct place *p, const struct oct_target *t, struct oct_compiled *c) {
     struct oct_bytes made;
     struct drv_build *b = drv_build_begin(d);
     if (!b) return false;
-    bool ok = build_object(d, b, p, c) && drv_build_read(b, "out", &made);
+    bool ok = build_object(d, b, p, t, c) && drv_build_read(b, "out", &made);
     drv_build_end(b); /* what was read stays */
     return ok && queue(d, p, d->o.emit == EMIT_OBJ ? ".o" : ".a", made.data, made.len);
 }
@@ -146,7 +143,7 @@ bool verb_compile(struct drv *d) {
     struct oct_compile_options opt = {
         .batch = d->o.batch ? d->o.batch : 1, .no_float = d->o.no_float, .strict_float = d->o.strict_float};
     if (built && to_stdout) return drv_misuse(d, "only text can go to stdout");
-    opt.target = find_target(d);
+    opt.target = drv_target(d);
     if (!opt.target || !choose(d, opt.target, &llvm)) return false;
     opt.no_source = llvm != NULL;
     opt.self_test = d->o.self_test;
@@ -161,11 +158,12 @@ bool verb_compile(struct drv *d) {
 
     struct oct_compiled *c = OCT_NEW(d->a, struct oct_compiled); /* lives until the outputs are written */
     if (!oct_compile(d->cx, d->a, m, &opt, c)) return false;
+    compare_budgets(d, opt.target, c->program);
     if (d->o.explain) oct_text_addn(&d->talk, c->explain.len ? c->explain.s : "", c->explain.len);
     if (to_stdout)
         return llvm ? write_llvm(d, &p, llvm, opt.target, c->program, true) : oct_outputs_add(d->out, "-", c->c.s, c->c.len);
     return (llvm    ? write_llvm(d, &p, llvm, opt.target, c->program, false)
-            : built ? write_built(d, &p, c)
+            : built ? write_built(d, &p, opt.target, c)
                     : write_source(d, &p, c)) &&
            queue_text(d, &p, ".h", &c->h) && queue_text(d, &p, ".json", &c->json);
 }

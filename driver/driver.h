@@ -84,6 +84,15 @@ bool drv_is_calibrated(const struct oct_module *m);
 /* Is anything in it quantized or observed, so that it may need no data, or must have them? The passes decide. */
 bool drv_holds_quantized(const struct oct_module *m);
 
+/* ---- targets (target.c)
+ * ---------------------------------------------------------------------------------------------------- */
+
+struct oct_target;
+/* What --target, --targets, --cpu and --features say; the host without them. NULL after an error. */
+const struct oct_target *drv_target(struct drv *d);
+/* The table, then what the file of --targets adds. NULL after an error. */
+const struct oct_target *drv_target_list(struct drv *d, uint32_t *n);
+
 /* ---- running (execute.c) -------------------------------------------------------------------------------------------------- */
 
 enum drv_engine { /* as the words of --engine */ DRV_ENGINE_INTERP, DRV_ENGINE_C, DRV_ENGINE_JIT };
