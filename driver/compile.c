@@ -1,9 +1,10 @@
 /* compile.c - octavo compile: the pipeline from wherever the model stands, then a back end: NAME.c, .ll, .s, .o or .a with NAME.h
- * and NAME.json. LLVM IR, assembler and objects come from the LLVM back end; objects from a C compiler where one is named, and
- * libraries always. All of it appears, or nothing. */
+ * and NAME.json. LLVM IR, assembler, objects and libraries come from the LLVM back end; objects and libraries from a C compiler
+ * where one is named. All of it appears, or nothing. */
 #include <string.h>
 #include <sys/stat.h>
 
+#include "../backend/archive.h"
 #include "cc.h"
 
 enum { EMIT_C, EMIT_LLVM, EMIT_ASM, EMIT_OBJ, EMIT_LIB }; /* as the words of --emit */
@@ -110,29 +111,47 @@ static bool write_source(struct drv *d, const struct place *p, const struct oct_
 
 /* Which back end: a C compiler that is named, or that alone can do it; else LLVM. *llvm: NULL for C. */
 static bool choose(struct drv *d, const struct oct_target *t, const struct oct_llvm **llvm) {
-    const bool host = !*t->triple, named = d->o.cc || d->o.cflags;
+    const bool host = !*t->triple, named = d->o.cc || d->o.cflags, binary = d->o.emit >= EMIT_OBJ;
     *llvm = NULL;
     if (d->o.emit <= EMIT_C) return true;
-    if ((d->o.emit == EMIT_LLVM || d->o.emit == EMIT_ASM) && named)
+    if (!binary && named)
         return drv_misuse(d, "--cc and --cflags are for --emit obj and lib; LLVM IR and assembler come from octavo itself");
-    if (d->o.emit == EMIT_LIB && !host && !d->o.cc)
-        return drv_misuse(d, "--target %s --emit lib needs a compiler for it: --cc COMMAND", t->name);
-    if (d->o.emit == EMIT_LIB || named) return host || d->o.cc || drv_misuse(d, "--cflags is for a compiler: --cc COMMAND");
-    /* An object for this machine can also be had from its compiler. */
-    *llvm = drv_llvm(d, d->o.emit != EMIT_OBJ || !host);
+    if (named) return host || d->o.cc || drv_misuse(d, "--cflags is for a compiler: --cc COMMAND");
+    /* Machine code for this machine can also be had from its compiler. */
+    *llvm = drv_llvm(d, !binary || !host);
     if (*llvm) return true;
-    if (d->o.emit != EMIT_OBJ || !host) return false;
-    oct_note(d->cx, (struct oct_span){0, 0, 0}, "the LLVM back end is not there: the object is made by cc");
+    if (!binary || !host) return false;
+    oct_note(d->cx, (struct oct_span){0, 0, 0}, "the LLVM back end is not there: the %s is made by cc",
+             d->o.emit == EMIT_OBJ ? "object" : "library");
     return true;
+}
+
+/* The object as a library; what it defines for others are the program's entries. */
+static bool make_library(struct drv *d, const struct place *p, const struct oct_program *program, struct oct_text *made) {
+    const char **symbol = OCT_NEW_N(d->a, const char *, program->nentries);
+    for (int i = 0; i < program->nentries; i++) symbol[i] = program->entry[i].name;
+    const struct oct_member member = {.name = oct_sprintf(d->a, "%s.o", p->name),
+                                      .data = made->s,
+                                      .len = made->len,
+                                      .symbol = symbol,
+                                      .nsymbols = (size_t)program->nentries};
+    oct_text_init(made, d->a);
+    return oct_archive_write(made, &member, 1) || drv_misuse(d, "a library cannot hold 4 GB");
 }
 
 static bool write_llvm(struct drv *d, const struct place *p, const struct oct_llvm *llvm, const struct oct_target *t,
                        const struct oct_program *program, bool to_stdout) {
-    static const char *const suffix[] = {".ll", ".s", ".o"};
-    const enum oct_llvm_form form = (enum oct_llvm_form)(d->o.emit - EMIT_LLVM);
+    static const struct {
+        enum oct_llvm_form form;
+        const char *suffix;
+    } as[] = {[EMIT_LLVM] = {OCT_LLVM_IR, ".ll"},
+              [EMIT_ASM] = {OCT_LLVM_ASM, ".s"},
+              [EMIT_OBJ] = {OCT_LLVM_OBJ, ".o"},
+              [EMIT_LIB] = {OCT_LLVM_OBJ, ".a"}};
     struct oct_text *made = OCT_NEW(d->a, struct oct_text);
-    if (!llvm->emit(d->cx, d->a, program, t, form, made)) return false;
-    return to_stdout ? oct_outputs_add(d->out, "-", made->s, made->len) : queue_text(d, p, suffix[form], made);
+    if (!llvm->emit(d->cx, d->a, program, t, as[d->o.emit].form, made)) return false;
+    if (d->o.emit == EMIT_LIB && !make_library(d, p, program, made)) return false;
+    return to_stdout ? oct_outputs_add(d->out, "-", made->s, made->len) : queue_text(d, p, as[d->o.emit].suffix, made);
 }
 
 bool verb_compile(struct drv *d) {

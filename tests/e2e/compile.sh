@@ -109,7 +109,7 @@ expect 69 octavo compile q.8vo --emit obj --cc no-such-compiler -o failed
 expect 70 octavo compile q.8vo --emit obj --cc false -o failed
 expect 70 octavo run q.8vo --input digits_test.npy -o failed.npy --engine c --cc false
 expect 64 octavo compile q.8vo --emit obj -o -
-expect 64 octavo compile q.8vo --target cortex-m4 --emit lib -o failed
+expect 64 octavo compile q.8vo --target cortex-m4 --emit lib --cflags -O1 -o failed
 expect 64 octavo compile q.8vo --target cortex-m5 -o failed
 expect 73 octavo compile q.8vo -o none/none/failed
 printf '#!/bin/sh\nexec sleep 20\n' >slow

@@ -53,7 +53,7 @@ def misuse(t, q):
     t.check(read(os.path.join(d, "1", "net.o")) == read(os.path.join(d, "2", "net.o")), "an object is not reproducible")
     bad = os.path.join(d, "bad", "net")
     for args in (["--emit", "llvm", "--cc", "gcc"], ["--emit", "asm", "--cflags", "-O1"], ["--emit", "obj", "-o", "-"],
-                 ["--emit", "lib", "--target", "cortex-m4"], ["--emit", "obj", "--target", "cortex-m4", "--cflags", "-O1"]):
+                 ["--emit", "lib", "-o", "-"], ["--emit", "obj", "--target", "cortex-m4", "--cflags", "-O1"]):
         run("compile", q, *(["-o", bad] if "-o" not in args else []), *args, expect=64)
     t.check(not os.path.exists(os.path.dirname(bad)), "a refused command left output")
 
@@ -74,14 +74,15 @@ def misuse(t, q):
         if what is not None:
             with open(module, "wb") as f:
                 f.write(what)
-        for emit in "llvm", "asm", "obj":
+        for emit in "llvm", "asm", "obj", "lib":
             code, err = by_copy("compile", q, "--emit", emit, "--target", "aarch64", "-o", bad)
             t.check(code == 69 and told in err and "--emit c" in err, f"--emit {emit} without LLVM: exit {code}: {err}")
         code, err = by_copy("run", q, "--input", data("kws_test_f32"), "--engine", "jit", "-o", os.path.join(d, "no.npy"))
         t.check(code == 69 and told in err, f"--engine jit without LLVM: exit {code}: {err}")
         t.check(by_copy("compile", q, "-o", os.path.join(d, "c", "net"))[0] == 0, "C needs no LLVM")
-        code, err = by_copy("compile", q, "--emit", "obj", "-o", os.path.join(d, "o", "net"))
-        t.check(code == 0 and "note: " in err and "cc" in err, "an object by cc needs no LLVM, and is announced")
+        for emit in "obj", "lib":
+            code, err = by_copy("compile", q, "--emit", emit, "-o", os.path.join(d, "o", "net"))
+            t.check(code == 0 and "note: " in err and "cc" in err, f"--emit {emit} by cc needs no LLVM, and is announced")
     t.check(not os.path.exists(os.path.dirname(bad)) and not os.path.exists(os.path.join(d, "no.npy")), "a failed command left output")
 
     # Out of memory: a message and its code, never a signal, nothing left. Around the least memory that suffices, in small steps;
