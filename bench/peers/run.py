@@ -7,26 +7,30 @@ Every peer is a process of its own; all are alive and pinned, and asked in turn,
 medians over the rounds of a call with bound buffers, in microseconds: total, and net of what the peer's call of a one-element net
 costs. octavo's output codes are compared with the interpreter's in the same run, on the same object that is timed; those of int8
 peers with their own exact form (ONNX Runtime's QDQ file without optimizations; LiteRT's reference kernels, whose rounding differs
-though both sum exactly, so LiteRT is counted right). A peer is wrong, (w), when more than 5 % of its outputs are more than two
+though both sum exactly, so LiteRT is counted right; oneDNN, for layers only, with sums of its own program). A peer is wrong, (w), when more than 5 % of its outputs are more than two
 codes off. Random-weight nets (MobileNetV1, ResNet-18, layers) use recipes exact for full 8-bit data on
 octavo's side. Prints Markdown; --json FILE keeps all figures."""
 import argparse, json, os, platform, re, statistics, subprocess, sys
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
 import numpy as np
 import nets, prepare
 
-F32 = ["ort-f32", "litert-f32", "openvino-f32", "ncnn-f32"]
-INT8 = ["ort-int8", "ort-int8-exact", "litert-int8", "openvino-int8"]
+F32 = ["ort-f32", "litert-f32", "openvino-f32", "ncnn-f32", "onednn-f32"]
+INT8 = ["ort-int8", "ort-int8-exact", "litert-int8", "openvino-int8", "onednn-int8"]
 WRONG = 0.05
 OURS = ["octavo-c", "octavo-llvm", "octavo-f32"]
 NETS = ["ad", "kws", "ic", "vww", "resnet20", "mobilenetv1", "resnet18"]
 
 
 class Peer:
-    def __init__(self, name, folder, threads):
-        self.name, self.times, self.calls = name, [], []
-        self.p = subprocess.Popen([sys.executable, os.path.join(os.path.dirname(os.path.abspath(__file__)), "peer.py"), name, folder, str(threads)],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    def __init__(self, name, folder, threads, layer):
+        self.name, self.times, self.calls, self.verdict = name, [], [], None
+        command = [sys.executable, os.path.join(HERE, "peer.py"), name, folder, str(threads)]
+        if name.startswith("onednn"):
+            command = [os.path.join(folder, "..", "onednn"), name[7:], *(str(int(v)) for v in (threads, *layer))]
+        self.p = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  env={**os.environ, "OMP_NUM_THREADS": str(threads)})
 
     def answer(self):
         line = self.p.stdout.readline()
@@ -74,7 +78,10 @@ def judge(peers, folder):
     """Marks peers whose int8 outputs are not their own exact ones; ours must be the interpreter's."""
     verdict = {}
     for p in peers:
-        p.ask("outputs")
+        said = p.ask("outputs").split()
+        if p.name.startswith("onednn"):  # compares with exact sums by itself
+            verdict[p.name] = (int(said[0]), int(said[1]), 0.0)
+            continue
         got = np.load(os.path.join(folder, p.name + ".npy"))
         if p.name in ("octavo-c", "octavo-llvm"):
             want = np.load(os.path.join(folder, "interp.npy")).reshape(got.shape)
@@ -94,17 +101,18 @@ def measure(name, threads, a, work):
     if not nets.prepare(name, folder, a.shared):
         return None
     single = name in nets.LAYERS
-    wanted = [p for p in (OURS[:2] if single else OURS) + F32 + INT8 if not a.peers or p in a.peers.split(",")]
+    wanted = [p for p in (OURS[:2] if single else OURS) + F32 + INT8
+              if (not a.peers or p in a.peers.split(",")) and (single or not p.startswith("onednn"))]
     missing = prepare.everything(folder, a.octavo, wanted, a.options.split() if a.options else [])
     peers = []
     for p in wanted:
         if p in missing or (p == "ort-int8-exact" and "ort-int8" in missing) or (p == "openvino-int8" and "ort-int8" in missing):
             continue
-        peer = Peer(p, folder, threads)
         try:
+            peer = Peer(p, folder, threads, nets.LAYERS.get(name))
             peer.answer()
             peers.append(peer)
-        except RuntimeError as e:
+        except (RuntimeError, OSError) as e:
             missing[p] = str(e)
     verdict = judge(peers, folder)
     for r in range(a.rounds):
@@ -127,7 +135,7 @@ def measure(name, threads, a, work):
 
 def is_wrong(r, p):
     off, n, _ = r["wrong"].get(p, (0, 1, 0))
-    return p != "litert-int8" and off > WRONG * n
+    return p != "litert-int8" and off > (0 if r["net"] in nets.LAYERS else WRONG * n)
 
 
 def best(us, names):
@@ -161,6 +169,8 @@ def main():
     nets.prepare("tiny", os.path.join(work, "tiny"), a.shared)
     for p, why in prepare.everything(os.path.join(work, "tiny"), a.octavo, OURS + F32 + INT8, []).items():
         print(f"the one-element net: no {p}: {why}", file=sys.stderr)
+    if a.layers:
+        subprocess.run(["c++", "-O2", "-o", os.path.join(work, "onednn"), os.path.join(HERE, "onednn.cpp"), "-ldnnl"], check=False)
     cpu = re.search(r"model name\s*:\s*(.*)", open("/proc/cpuinfo").read())[1]
     versions = subprocess.run([sys.executable, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True).stdout
     versions = [v for v in versions.split() if re.match(r"(onnxruntime|ai-edge-litert|ai-edge-quantizer|openvino|ncnn|pnnx)==", v)]

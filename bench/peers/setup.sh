@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds a venv, .peers, with what octavo is compared with: ONNX Runtime, LiteRT and its quantizer, OpenVINO, ncnn and its converter.
-# All are optional for bench/peers/run.py, which names those that are absent. About 650 MB.
+# oneDNN (single layers) is Debian's libdnnl-dev. All are optional for bench/peers/run.py, which names those that are absent. About 650 MB.
 set -eu
 cd "$(dirname "$0")/../.."
 [ -x .peers/bin/python ] || python3 -m venv .peers
