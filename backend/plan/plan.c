@@ -61,18 +61,33 @@ static struct oct_step *new_step(struct planner *pl, enum oct_step_kind kind, co
 /* ---- layouts
  * --------------------------------------------------------------------------------------------------------------------- */
 
+/* Does no kernel for this convolution take its operand without a border? Then padding is read from the operand's. */
+static bool reads_border(const struct planner *pl, const struct oct_node *conv) {
+    static const int64_t none[4] = {0};
+    struct oct_operand in[4] = {0};
+    struct oct_kbuild b = {
+        .cx = pl->cx, .arena = pl->a, .target = pl->opt->target, .node = conv, .nin = conv->noperands, .in = in, .inplace = -1};
+    for (int i = 0; i < conv->noperands; i++) {
+        const struct oct_node *o = in[i].node = conv->operand[i];
+        if (o && o->type.rank == 4) oct_layout_nhwc(&in[i].at, o->type.dim, none);
+        else if (o) oct_layout_plain(&in[i].at, o->type.rank, o->type.dim);
+    }
+    b.out.node = conv;
+    oct_layout_nhwc(&b.out.at, conv->type.dim, none);
+    return !oct_kernel_find(&b);
+}
 /* Border that the convolutions on codes that read a value want. */
-static void wanted_border(const struct oct_module *m, const struct oct_node *n, int64_t border[4]) {
+static void wanted_border(const struct planner *pl, const struct oct_node *n, int64_t border[4]) {
     memset(border, 0, 4 * sizeof *border);
-    OCT_FOR_NODES(m, c) {
-        if (c->op != OCT_OP_conv2d || c->operand[0] != n || !oct_k_is_codes(&c->type)) continue;
+    OCT_FOR_NODES(pl->m, c) {
+        if (c->op != OCT_OP_conv2d || c->operand[0] != n || !oct_k_is_codes(&c->type) || !reads_border(pl, c)) continue;
         for (int i = 0; i < 4; i++)
             if (c->at.pad[i] > border[i]) border[i] = c->at.pad[i];
     }
 }
-static void inner_layout(const struct oct_module *m, const struct oct_node *n, struct oct_layout *at) {
+static void inner_layout(const struct planner *pl, const struct oct_node *n, struct oct_layout *at) {
     int64_t border[4];
-    wanted_border(m, n, border);
+    wanted_border(pl, n, border);
     if (n->type.rank == 4) oct_layout_nhwc(at, n->type.dim, border);
     else oct_layout_plain(at, n->type.rank, n->type.dim);
 }
@@ -98,9 +113,9 @@ static bool stays(const struct oct_node *n, const struct oct_layout *in, struct 
 /* ---- views: a slice read where its operand lies, parts of a concat written where its result lies
  * ------------------------------------ */
 
-static bool wants_border(const struct oct_module *m, const struct oct_node *n) {
+static bool wants_border(const struct planner *pl, const struct oct_node *n) {
     int64_t border[4];
-    wanted_border(m, n, border);
+    wanted_border(pl, n, border);
     return (border[0] | border[1] | border[2] | border[3]) != 0;
 }
 
@@ -114,7 +129,7 @@ static void narrow(struct oct_layout *whole, int axis, int64_t begin, int64_t st
 
 /* A slice takes no step and no memory: unless it runs backwards, must have a border, or is an output. */
 static bool slice_view(const struct planner *pl, const struct oct_node *n, struct oct_layout *out) {
-    if (n->op != OCT_OP_slice || n->operand[0]->op == OCT_OP_const || wants_border(pl->m, n)) return false;
+    if (n->op != OCT_OP_slice || n->operand[0]->op == OCT_OP_const || wants_border(pl, n)) return false;
     *out = value_of(n->operand[0])->at;
     for (int i = 0; i < n->at.axes.n; i++) {
         const int axis = (int)n->at.axes.v[i];
@@ -223,7 +238,7 @@ static void plan_input(struct planner *pl, struct oct_node *n, int index) {
     struct value *v = n->tag = OCT_NEW(pl->a, struct value);
     struct oct_layout outer;
     outer_layout(pl, n, &outer);
-    inner_layout(pl->m, n, &v->at);
+    inner_layout(pl, n, &v->at);
     int root = new_root(pl, OCT_ROOT_INPUT, index, outer.size * (int64_t)elem_bytes(n), 0);
     if (!has_border(&v->at) && oct_layout_same(&v->at, &outer)) {
         *v = (struct value){outer, root, true};
@@ -259,7 +274,7 @@ static void place_concat(struct planner *pl, struct oct_node *concat) {
     for (int i = 0; i < concat->noperands; i++)
         if (!joins(concat->operand[i], concat)) return;
     struct value *v = concat->tag = OCT_NEW(pl->a, struct value);
-    inner_layout(pl->m, concat, &v->at);
+    inner_layout(pl, concat, &v->at);
     const int out = direct_output(pl->m, concat);
     if (out >= 0) {
         outer_layout(pl, concat, &v->at);
@@ -286,7 +301,7 @@ static bool plan_node(struct planner *pl, struct oct_node *n) {
     }
     if (!placed) {
         v = n->tag = OCT_NEW(pl->a, struct value);
-        inner_layout(pl->m, n, &v->at);
+        inner_layout(pl, n, &v->at);
         v->root = -1;
     }
     struct oct_layout view;
@@ -317,7 +332,7 @@ static bool plan_node(struct planner *pl, struct oct_node *n) {
         s->in_root[i] = -1;
         if (!o) continue;
         s->b.in[i].node = o;
-        if (o->op == OCT_OP_const) inner_layout(pl->m, o, &s->b.in[i].at);
+        if (o->op == OCT_OP_const) inner_layout(pl, o, &s->b.in[i].at);
         else s->b.in[i].at = value_of(o)->at, s->in_root[i] = value_of(o)->root;
     }
     s->b.out = (struct oct_operand){n, v->at};

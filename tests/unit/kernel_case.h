@@ -67,6 +67,16 @@ static inline void kc_fill(const struct oct_tensor *t, bool extreme) {
     }
 }
 
+/* How often a kernel ran, by its name. */
+static inline int kc_used(const char *name) {
+    uint32_t n;
+    const struct oct_kernel_info *k = oct_kernel_list(&n);
+    for (uint32_t i = 0; i < n; i++)
+        if (strcmp(k[i].name, name) == 0) return kc.used[i];
+    fail_msg("no kernel %s", name);
+    return 0;
+}
+
 /* Is operand 0 an image whose kernel reads its padding from the border around it? */
 static inline bool kc_bordered(const struct oct_node *n) { return n->op == OCT_OP_conv2d && n->type.dtype != OCT_F32; }
 
@@ -119,7 +129,7 @@ static inline void *kc_memory(const struct lp_buf *b) {
 
 static inline void kc_run_layout(struct oct_exec *ex, const struct oct_node *n, int how, const char *text) {
     struct oct_kbuild b = {.cx = &kc.cx, .arena = kc.arena, .node = n, .nin = n->noperands, .inplace = -1, .strict_float = true};
-    const int64_t *pad = kc_bordered(n) ? n->at.pad : NULL;
+    const int64_t *pad = NULL;
     b.target = kc.target;
     b.no_requant_proof = kc.no_requant_proof;
     b.in = OCT_NEW_N(kc.arena, struct oct_operand, n->noperands);
@@ -129,8 +139,14 @@ static inline void kc_run_layout(struct oct_exec *ex, const struct oct_node *n, 
         if (n->operand[i]) {
             const bool fixed = n->operand[i]->op == OCT_OP_const;
             const struct oct_type *t = &oct_exec_value(ex, n->operand[i])->type;
-            b.in[i] = (struct oct_operand){n->operand[i], kc_layout(t, fixed ? KC_PLAIN : how, 1, i ? NULL : pad)};
+            b.in[i] = (struct oct_operand){n->operand[i], kc_layout(t, fixed ? KC_PLAIN : how, 1, NULL)};
         }
+    if (kc_bordered(n)) { /* by a kernel that takes it without a border, if there is one */
+        const struct oct_type *t = &oct_exec_value(ex, n->operand[0])->type;
+        b.in[0].at = kc_layout(t, KC_PLAIN, 1, NULL);
+        if (oct_kernel_find(&b)) b.in[0].at = kc_layout(t, how, 1, NULL);
+        if (!oct_kernel_find(&b)) pad = n->at.pad, b.in[0].at = kc_layout(t, how, 1, pad);
+    }
     const struct oct_kernel_info *info = oct_kernel_find(&b);
     if (!info) fail_msg("no kernel for: %s", text);
     for (int i = 0; how == KC_INPLACE && (info->flags & OCT_K_INPLACE) && i < n->noperands && b.inplace < 0; i++)
