@@ -53,10 +53,24 @@ struct oct_compiled {
     struct oct_text weights_s;      /* NAME.weights.S */
     struct oct_text explain;        /* a line per layer and per fallback */
 };
-/* Fills a number into NAME.json that was not known when it was written (text_bytes, stack_bytes); negative: it stays null. */
+/* Fills into NAME.json, for a key that is null there, what was not known when it was written; a negative number stays null. */
+void oct_report_fill(struct oct_text *json, const char *key, const char *value);
 void oct_report_number(struct oct_text *json, const char *key, int64_t v);
 /* Reports values whose bits compiled code need not share with the interpreter (float, but under strict_float); `what` wants them. */
 bool oct_require_exact(struct oct_ctx *cx, const struct oct_module *m, const struct oct_compile_options *opt, const char *what);
+
+/* What an object takes, as it was read from the object and its compiler; -1: not known. */
+struct oct_code { /* a function with its clones */
+    const char *name;
+    int64_t text_bytes, stack_bytes; /* stack: its own frame */
+};
+struct oct_sizes {
+    int64_t text_bytes, rodata_bytes; /* sections .text, .rodata, and those whose names begin with them and a point */
+    struct oct_code *function;
+    int nfunctions;
+};
+/* Fills all of that into NAME.json, and stack_bytes: the deepest chain of calls of NAME_run (sizes.c). */
+void oct_report_sizes(struct oct_compiled *c, const struct oct_sizes *s, int pointer_bytes);
 /* false after diagnostics (float under --no-float, an overflow that cannot be widened, ...). */
 bool oct_compile(struct oct_ctx *cx, struct oct_arena *a, const struct oct_module *m, const struct oct_compile_options *opt, struct oct_compiled *out);
 

@@ -33,7 +33,7 @@ static void print_totals(const struct oct_unit *u, struct oct_text *j) {
     }
     oct_text_addf(j,
                   "  \"arena_bytes\": %" PRId64 ",\n  \"arena_lower_bound\": %" PRId64 ",\n  \"weight_bytes\": %" PRId64
-                  ",\n  \"text_bytes\": null,\n  \"stack_bytes\": null,\n  \"macs\": %" PRId64
+                  ",\n  \"text_bytes\": null,\n  \"rodata_bytes\": null,\n  \"stack_bytes\": null,\n  \"functions\": null,\n  \"macs\": %" PRId64
                   ",\n  \"proofs\": {\n    \"overflow\": {\"accepted\": %" PRIu32 ", \"refused\": %" PRIu32
                   "},\n    \"requantize\": {\"accepted\": %" PRIu32 ", \"refused\": %" PRIu32
                   "},\n    \"constant_channel\": {\"accepted\": %" PRId64 ", \"refused\": %" PRId64 "}\n  },\n",
@@ -92,13 +92,16 @@ void oct_print_report(const struct oct_unit *u, struct oct_text *j, struct oct_t
 }
 
 /* These keys stand in front of all that comes from the model. */
-void oct_report_number(struct oct_text *json, const char *key, int64_t v) {
+void oct_report_fill(struct oct_text *json, const char *key, const char *value) {
     const char *place = oct_sprintf(json->arena, "\"%s\": null", key), *at = strstr(json->s, place);
-    if (v < 0 || !at) return;
+    if (!at) return;
     struct oct_text out;
     oct_text_init(&out, json->arena);
     oct_text_addn(&out, json->s, (size_t)(at - json->s));
-    oct_text_addf(&out, "\"%s\": %" PRId64, key, v);
+    oct_text_addf(&out, "\"%s\": %s", key, value);
     oct_text_add(&out, at + strlen(place));
     *json = out;
+}
+void oct_report_number(struct oct_text *json, const char *key, int64_t v) {
+    if (v >= 0) oct_report_fill(json, key, oct_sprintf(json->arena, "%" PRId64, v));
 }

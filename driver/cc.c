@@ -14,7 +14,7 @@
 
 #include "cc.h"
 
-enum { MAX_WORDS = 64, LOG_MAX = 4000 };
+enum { MAX_WORDS = 64, LOG_SHOWN = 4000 };
 static const struct oct_span nowhere;
 extern char **environ;
 
@@ -116,10 +116,10 @@ static int wait_for(pid_t child, int *caught) {
     return status;
 }
 
-static const char *read_log(struct drv_build *b) {
+static const char *read_log(struct drv_build *b, size_t most) {
     struct oct_bytes log = {NULL, 0};
     if (!drv_build_read(b, "log", &log)) return "";
-    return oct_strndup(b->d->a, (const char *)log.data, log.len < LOG_MAX ? log.len : LOG_MAX);
+    return oct_strndup(b->d->a, (const char *)log.data, log.len < most ? log.len : most);
 }
 
 static int spawn(struct drv_build *b, char *const *argv, pid_t *child) {
@@ -173,12 +173,12 @@ static bool run(struct drv_build *b, const char *command, const char *const *arg
         raise(sig);
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        if (log) *log = read_log(b);
+        if (log) *log = read_log(b, SIZE_MAX);
         return true;
     }
     if (quiet) return false;
     oct_error(d->cx, nowhere, OCT_E7007, "'%s' failed on generated code", argv[0]);
-    oct_text_addf(&d->talk, "%s\n", read_log(b));
+    oct_text_addf(&d->talk, "%s\n", read_log(b, LOG_SHOWN));
     return false;
 }
 

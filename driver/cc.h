@@ -25,8 +25,8 @@ struct oct_arena *drv_build_arena(const struct drv_build *b);
 /* Writes NAME.c, NAME.h and the weights of what was compiled; appends their names to args (room for 2 more). */
 bool drv_build_sources(struct drv_build *b, const char *name, const struct oct_compiled *c, const char **args, int *nargs);
 
-/* Sizes (measure.c): the flag that makes this compiler tell frames, or NULL; once c.o was made with it, the report's text_bytes
- * (code sections) and stack_bytes (deepest chain of calls of NAME_run, memcpy and memset not counted). */
+/* Sizes (measure.c): the flag that makes this compiler tell frames, or NULL; once c.o was made with it and `out` of that, what the
+ * report says of them (memcpy and memset are not counted). */
 const char *drv_measure_flag(struct drv_build *b, const char *cc);
 void drv_measure(struct drv_build *b, const char *cc, const struct oct_target *target, struct oct_compiled *c);
 

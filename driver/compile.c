@@ -73,8 +73,7 @@ static void compare_budgets(struct drv *d, const struct oct_target *t, const str
 }
 
 /* The object of the sources and, from the same compiler, the archiver's name. */
-static bool build_object(struct drv *d, struct drv_build *b, const struct place *p, const struct oct_target *t,
-                         struct oct_compiled *c) {
+static bool build_object(struct drv *d, struct drv_build *b, const struct place *p, struct oct_compiled *c) {
     const char *cc = d->o.cc ? d->o.cc : "cc", *flags = d->o.cflags ? d->o.cflags : "-O2", *ar;
     const char *frames = drv_measure_flag(b, cc);
     const char *sources[3], *objects[2] = {"c.o", NULL};
@@ -85,7 +84,6 @@ static bool build_object(struct drv *d, struct drv_build *b, const struct place 
         const char *args[] = {"-c", "-o", objects[i], sources[i], i ? NULL : frames, NULL};
         if (!drv_build_run(b, oct_sprintf(d->a, "%s %s", cc, flags), args, NULL)) return false;
     }
-    drv_measure(b, cc, t, c);
     if (d->o.emit == EMIT_OBJ) {
         const char *args[] = {"-r", "-nostdlib", "-o", "out", objects[0], objects[1], NULL};
         return drv_build_run(b, cc, args, NULL);
@@ -99,7 +97,8 @@ static bool write_built(struct drv *d, const struct place *p, const struct oct_t
     struct oct_bytes made;
     struct drv_build *b = drv_build_begin(d);
     if (!b) return false;
-    bool ok = build_object(d, b, p, t, c) && drv_build_read(b, "out", &made);
+    bool ok = build_object(d, b, p, c) && drv_build_read(b, "out", &made);
+    if (ok) drv_measure(b, d->o.cc ? d->o.cc : "cc", t, c);
     drv_build_end(b); /* what was read stays */
     return ok && queue(d, p, d->o.emit == EMIT_OBJ ? ".o" : ".a", made.data, made.len);
 }
@@ -140,7 +139,7 @@ static bool make_library(struct drv *d, const struct place *p, const struct oct_
 }
 
 static bool write_llvm(struct drv *d, const struct place *p, const struct oct_llvm *llvm, const struct oct_target *t,
-                       const struct oct_program *program, bool to_stdout) {
+                       struct oct_compiled *c, bool to_stdout) {
     static const struct {
         enum oct_llvm_form form;
         const char *suffix;
@@ -149,8 +148,10 @@ static bool write_llvm(struct drv *d, const struct place *p, const struct oct_ll
               [EMIT_OBJ] = {OCT_LLVM_OBJ, ".o"},
               [EMIT_LIB] = {OCT_LLVM_OBJ, ".a"}};
     struct oct_text *made = OCT_NEW(d->a, struct oct_text);
-    if (!llvm->emit(d->cx, d->a, program, t, as[d->o.emit].form, made)) return false;
-    if (d->o.emit == EMIT_LIB && !make_library(d, p, program, made)) return false;
+    struct oct_sizes sizes;
+    if (!llvm->emit(d->cx, d->a, c->program, t, as[d->o.emit].form, made, &sizes)) return false;
+    if (as[d->o.emit].form == OCT_LLVM_OBJ) oct_report_sizes(c, &sizes, t->pointer_bytes);
+    if (d->o.emit == EMIT_LIB && !make_library(d, p, c->program, made)) return false;
     return to_stdout ? oct_outputs_add(d->out, "-", made->s, made->len) : queue_text(d, p, as[d->o.emit].suffix, made);
 }
 
@@ -180,8 +181,8 @@ bool verb_compile(struct drv *d) {
     compare_budgets(d, opt.target, c->program);
     if (d->o.explain) oct_text_addn(&d->talk, c->explain.len ? c->explain.s : "", c->explain.len);
     if (to_stdout)
-        return llvm ? write_llvm(d, &p, llvm, opt.target, c->program, true) : oct_outputs_add(d->out, "-", c->c.s, c->c.len);
-    return (llvm    ? write_llvm(d, &p, llvm, opt.target, c->program, false)
+        return llvm ? write_llvm(d, &p, llvm, opt.target, c, true) : oct_outputs_add(d->out, "-", c->c.s, c->c.len);
+    return (llvm    ? write_llvm(d, &p, llvm, opt.target, c, false)
             : built ? write_built(d, &p, opt.target, c)
                     : write_source(d, &p, c)) &&
            queue_text(d, &p, ".h", &c->h) && queue_text(d, &p, ".json", &c->json);

@@ -1,81 +1,68 @@
-/* measure.c - how much machine code and stack an object takes, read from what its compiler says: sections from `size`, frames
- * from -fstack-usage. Where a compiler does not tell, the report says null. */
+/* measure.c - how much machine code, read-only data and stack an object takes, read from what its compiler says: sections from
+ * `size`, functions from `nm`, frames from -fstack-usage. Where a compiler does not tell, the report says null. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "../backend/program.h"
 #include "cc.h"
 
-/* ---- machine code ------------------------------------------------------------------------------------------------------ */
+enum { MOST_FUNCTIONS = 4096 };
 
-/* "section  size  address" in decimal, one a line; sections of code are .text and .text.SOMETHING. -1: none. */
-static int64_t text_of_sections(const char *log) {
+static const char *next_line(const char *line) {
+    line += strcspn(line, "\n");
+    return *line ? line + 1 : line;
+}
+
+/* The function called by the first `len` bytes of name, without the suffix of a clone (NAME.constprop.0, NAME.part.0); NULL when
+ * there are too many. */
+static struct oct_code *code_of(struct oct_arena *a, struct oct_sizes *s, const char *name, size_t len) {
+    const char *clone = memchr(name, '.', len);
+    if (clone) len = (size_t)(clone - name);
+    for (int i = 0; i < s->nfunctions; i++)
+        if (strlen(s->function[i].name) == len && memcmp(s->function[i].name, name, len) == 0) return &s->function[i];
+    if (!len || s->nfunctions == MOST_FUNCTIONS) return NULL;
+    s->function[s->nfunctions] = (struct oct_code){oct_strndup(a, name, len), -1, -1};
+    return &s->function[s->nfunctions++];
+}
+static void add(int64_t *sum, int64_t v) { *sum = (*sum < 0 ? 0 : *sum) + v; }
+
+/* "section  size  address" in decimal, one a line; a kind is the section of its name and all that follow it with a point. */
+static int64_t bytes_of_kind(const char *log, const char *kind) {
+    const size_t len = strlen(kind);
     int64_t sum = -1;
-    for (const char *line = log; line; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, ".text", 5) != 0 || (line[5] != '.' && line[5] != ' ')) continue;
-        const char *at = line + strcspn(line, " ");
-        sum = (sum < 0 ? 0 : sum) + strtoll(at, NULL, 10);
-    }
+    for (const char *line = log; *line; line = next_line(line))
+        if (strncmp(line, kind, len) == 0 && (line[len] == '.' || line[len] == ' '))
+            add(&sum, strtoll(line + strcspn(line, " "), NULL, 10));
     return sum;
 }
 
-/* ---- stack --------------------------------------------------------------------------------------------------------------- */
-
-struct frame {
-    const char *name; /* without the suffix of a clone */
-    size_t len;
-    int64_t bytes;
-    bool bounded;
-};
-/* One line of a .su file: FILE:LINE[:COLUMN]:FUNCTION tab BYTES tab static|dynamic|dynamic,bounded. */
-static bool read_frame(const char *line, struct frame *f) {
-    const char *end = line + strcspn(line, "\n"), *tab = memchr(line, '\t', (size_t)(end - line));
-    if (!tab) return false;
-    const char *name = tab;
-    while (name > line && name[-1] != ':') name--;
-    *f = (struct frame){.name = name, .len = (size_t)(tab - name)};
-    const char *clone = memchr(name, '.', f->len); /* NAME.constprop.0, NAME.part.0 */
-    if (clone) f->len = (size_t)(clone - name);
-    char *kind;
-    f->bytes = strtoll(tab, &kind, 10);
-    f->bounded = strncmp(kind, "\tstatic", 7) == 0 || strncmp(kind, "\tdynamic,bounded", 16) == 0;
-    return true;
-}
-static bool is(const struct frame *f, const char *name) { return strlen(name) == f->len && memcmp(name, f->name, f->len) == 0; }
-
-/* The deepest chain of calls from NAME_run: it calls kernels, a kernel calls helpers, and helpers may call each other, so all of
- * them count; a function and its clones count together. Frames leave out what is added here: clang's the return address, and all
- * of them the 128 bytes below its frame that a leaf may use on x86-64. -1: unknown. */
-static int64_t stack_of_frames(const struct oct_program *p, const char *su, int pointer_bytes) {
-    int64_t run = -1, kernel = 0, helpers = 0;
-    enum { LEVELS = 3, RED_ZONE = 128 };
-    for (int i = 0; i <= p->nfunctions; i++) {
-        int64_t own = 0;
-        for (const char *line = su; line; line = strchr(line, '\n')) {
-            line += *line == '\n';
-            struct frame f;
-            if (!read_frame(line, &f)) continue;
-            if (!f.bounded) return -1;
-            if (i < p->nfunctions) {
-                own += is(&f, p->function[i].name) ? f.bytes : 0;
-                continue;
-            }
-            bool known = false; /* the last round: what is no kernel */
-            for (int j = 0; j < p->nfunctions; j++) known |= is(&f, p->function[j].name);
-            for (int j = 0; j < p->nentries; j++) {
-                if (!is(&f, p->entry[j].name)) continue;
-                known = true;
-                if (j == 0) run = (run < 0 ? 0 : run) + f.bytes;
-            }
-            if (!known) helpers += f.bytes;
-        }
-        if (own > kernel) kernel = own;
+/* "name type value size", the numbers in base 16. */
+static void read_symbols(struct oct_arena *a, const char *log, struct oct_sizes *s) {
+    for (const char *line = log; *line; line = next_line(line)) {
+        const char *type = line + strcspn(line, " \n");
+        if (type[0] != ' ' || (type[1] != 't' && type[1] != 'T') || type[2] != ' ') continue;
+        char *size;
+        strtoll(type + 3, &size, 16);
+        struct oct_code *c = code_of(a, s, line, (size_t)(type - line));
+        if (c && *size == ' ') add(&c->text_bytes, strtoll(size, NULL, 16));
     }
-    return run < 0 ? -1 : run + kernel + helpers + LEVELS * pointer_bytes + (pointer_bytes == 8 ? RED_ZONE : 0);
 }
 
-/* ---- */
+/* FILE:LINE[:COLUMN]:FUNCTION tab BYTES tab static|dynamic|dynamic,bounded. A frame without a bound makes the figure unknown. */
+static void read_frames(struct oct_arena *a, const char *su, struct oct_sizes *s) {
+    for (const char *line = su; *line; line = next_line(line)) {
+        const char *tab = memchr(line, '\t', strcspn(line, "\n")), *name = tab;
+        if (!tab) continue;
+        while (name > line && name[-1] != ':') name--;
+        char *kind;
+        const int64_t bytes = strtoll(tab, &kind, 10);
+        struct oct_code *c = code_of(a, s, name, (size_t)(tab - name));
+        const bool bounded = strncmp(kind, "\tstatic", 7) == 0 || strncmp(kind, "\tdynamic,bounded", 16) == 0;
+        if (c) add(&c->stack_bytes, bounded ? bytes : INT32_MAX);
+    }
+    for (int i = 0; i < s->nfunctions; i++)
+        if (s->function[i].stack_bytes >= INT32_MAX) s->function[i].stack_bytes = -1;
+}
 
 const char *drv_measure_flag(struct drv_build *b, const char *cc) {
     const struct oct_text nothing = {.s = "typedef int nothing;\n", .len = sizeof "typedef int nothing;\n" - 1};
@@ -83,15 +70,26 @@ const char *drv_measure_flag(struct drv_build *b, const char *cc) {
     return drv_build_write(b, "probe.c", &nothing) && drv_build_try(b, cc, args, NULL) ? "-fstack-usage" : NULL;
 }
 
+/* What the compiler's tool of that name says of an object; NULL without it. */
+static const char *told(struct drv_build *b, const char *cc, const char *tool, const char *const *args) {
+    const char *ask[] = {oct_sprintf(drv_build_arena(b), "-print-prog-name=%s", tool), NULL}, *name, *log;
+    if (!drv_build_try(b, cc, ask, &name)) return NULL;
+    char *program = oct_strndup(drv_build_arena(b), name, strcspn(name, "\n"));
+    return *program && drv_build_try(b, program, args, &log) ? log : NULL;
+}
+
 void drv_measure(struct drv_build *b, const char *cc, const struct oct_target *target, struct oct_compiled *c) {
-    const char *ask[] = {"-print-prog-name=size", NULL}, *args[] = {"-A", "-d", "c.o", NULL}, *size, *sections;
-    struct oct_bytes su;
-    if (drv_build_try(b, cc, ask, &size)) {
-        char *program = oct_strndup(drv_build_arena(b), size, strcspn(size, "\n"));
-        if (*program && drv_build_try(b, program, args, &sections))
-            oct_report_number(&c->json, "text_bytes", text_of_sections(sections));
+    struct oct_arena *a = drv_build_arena(b);
+    struct oct_sizes s = {-1, -1, OCT_NEW_N(a, struct oct_code, MOST_FUNCTIONS), 0};
+    const char *sections = told(b, cc, "size", (const char *const[]){"-A", "-d", "out", NULL});
+    const char *symbols = told(b, cc, "nm", (const char *const[]){"-P", "-S", "--defined-only", "out", NULL});
+    if (sections) {
+        s.text_bytes = bytes_of_kind(sections, ".text");
+        s.rodata_bytes = bytes_of_kind(sections, ".rodata");
     }
-    if (!drv_build_has(b, "c.su") || !drv_build_read(b, "c.su", &su)) return;
-    const char *frames = oct_strndup(drv_build_arena(b), (const char *)su.data, su.len);
-    oct_report_number(&c->json, "stack_bytes", stack_of_frames(c->program, frames, target->pointer_bytes));
+    if (symbols) read_symbols(a, symbols, &s);
+    struct oct_bytes su;
+    if (drv_build_has(b, "c.su") && drv_build_read(b, "c.su", &su))
+        read_frames(a, oct_strndup(a, (const char *)su.data, su.len), &s);
+    oct_report_sizes(c, &s, target->pointer_bytes);
 }

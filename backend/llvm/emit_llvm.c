@@ -191,14 +191,29 @@ static LLVMValueRef layer(struct gen *g, const struct oct_function *f) {
 
 /* ---- constants and entries ----------------------------------------------------------------------------------------- */
 
-static LLVMValueRef data(const struct gen *g, const struct oct_packed *d, const char *name) {
+/* As aligned as any kernel that reads it wants it to be. */
+static unsigned alignment(const struct oct_program *p, int number) {
+    int align = 1;
+    for (int i = 0; i < p->nentries; i++)
+        for (int c = 0; c < p->entry[i].ncalls; c++) {
+            const struct oct_call *call = &p->entry[i].call[c];
+            const struct lp_kernel *k = p->function[call->function].k;
+            for (int32_t b = 0; b < k->nbufs; b++)
+                if (call->arg[b].kind == OCT_ARG_CONST && call->arg[b].at == number && k->buf[b].align > align)
+                    align = k->buf[b].align;
+        }
+    return (unsigned)align;
+}
+
+static LLVMValueRef data(const struct gen *g, const struct oct_program *p, int number) {
+    const struct oct_packed *d = p->constant[number].data;
     LLVMValueRef bytes = LLVMConstStringInContext2(g->c, d->data, (size_t)oct_packed_bytes(d), 1);
-    LLVMValueRef v = LLVMAddGlobal(g->m, LLVMTypeOf(bytes), name);
+    LLVMValueRef v = LLVMAddGlobal(g->m, LLVMTypeOf(bytes), oct_sprintf(g->a, "data_%d", number));
     LLVMSetInitializer(v, bytes);
     LLVMSetGlobalConstant(v, 1);
     LLVMSetLinkage(v, LLVMPrivateLinkage);
     LLVMSetUnnamedAddress(v, LLVMGlobalUnnamedAddr);
-    LLVMSetAlignment(v, OCT_ARENA_ALIGN);
+    LLVMSetAlignment(v, alignment(p, number));
     return v;
 }
 
@@ -264,7 +279,7 @@ const char *oct_ll_shim_name(struct oct_arena *a, int entry_number) { return oct
 void oct_ll_program(struct gen *g, const struct oct_program *p, bool shims) {
     LLVMValueRef *function = OCT_NEW_N(g->a, LLVMValueRef, p->nfunctions),
                  *constants = OCT_NEW_N(g->a, LLVMValueRef, p->nconstants);
-    for (int i = 0; i < p->nconstants; i++) constants[i] = data(g, p->constant[i].data, oct_sprintf(g->a, "data_%d", i));
+    for (int i = 0; i < p->nconstants; i++) constants[i] = data(g, p, i);
     for (int i = 0; i < p->nfunctions; i++) function[i] = layer(g, &p->function[i]);
     for (int i = 0; i < p->nentries; i++) {
         LLVMValueRef fn = entry(g, p, &p->entry[i], function, constants);

@@ -238,6 +238,24 @@ static uint16_t half_at(const struct oct_text *t, size_t at) {
     return (uint16_t)((uint8_t)t->s[at] | (uint8_t)t->s[at + 1] << 8);
 }
 
+/* The program of this file's functions, as text or an object. */
+static struct oct_sizes emitted(const struct oct_target *t, enum oct_llvm_form form, struct oct_text *out) {
+    struct oct_sizes sizes = {-1, -1, NULL, 0};
+    assert_true(octavo_llvm.emit(&cx, arena, &program, t, form, out, &sizes));
+    return sizes;
+}
+
+/* What it takes: an entry and a kernel for each function, all of it in sections of their own. */
+static void check_sizes(const struct oct_sizes *s) {
+    int64_t sum = 0;
+    assert_int_equal(s->nfunctions, program.nfunctions + program.nentries);
+    for (int i = 0; i < s->nfunctions; i++) {
+        assert_true(s->function[i].text_bytes > 0 && s->function[i].stack_bytes >= 0);
+        sum += s->function[i].text_bytes;
+    }
+    assert_int_equal(sum, s->text_bytes);
+}
+
 /* All rows for every target; the same bytes again; the right machine and, on ARM, the float ABI of the triple.
  */
 static void objects_for_every_target(void **state) {
@@ -249,18 +267,19 @@ static void objects_for_every_target(void **state) {
     const struct oct_target *t = oct_target_list(&n);
     for (uint32_t i = 0; i < n; i++) {
         struct oct_text a, b;
-        assert_true(octavo_llvm.emit(&cx, arena, &program, &t[i], OCT_LLVM_OBJ, &a));
-        assert_true(octavo_llvm.emit(&cx, arena, &program, &t[i], OCT_LLVM_OBJ, &b));
+        const struct oct_sizes sizes = emitted(&t[i], OCT_LLVM_OBJ, &a);
+        check_sizes(&sizes);
+        emitted(&t[i], OCT_LLVM_OBJ, &b);
         assert_true(a.len == b.len && memcmp(a.s, b.s, a.len) == 0);
         assert_memory_equal(a.s, "\177ELF", 4);
         assert_int_equal(a.s[4], t[i].pointer_bytes == 4 ? 1 : 2);
         const int machine = t[i].pointer_bytes == 4 ? 40 : strstr(t[i].triple, "aarch64") ? 183 : 62;
         assert_int_equal(half_at(&a, 18), machine);
-        assert_true(octavo_llvm.emit(&cx, arena, &program, &t[i], OCT_LLVM_IR, &b));
+        emitted(&t[i], OCT_LLVM_IR, &b);
         assert_non_null(strstr(b.s, "define void @e0("));
         assert_non_null(strstr(b.s, "\"no-builtins\""));
         if (machine != 40) continue;
-        assert_true(octavo_llvm.emit(&cx, arena, &program, &t[i], OCT_LLVM_ASM, &b));
+        emitted(&t[i], OCT_LLVM_ASM, &b);
         const bool hard = strcmp(oct_target_float_abi(&t[i]), "hard") == 0; /* arguments in VFP registers */
         assert_int_equal(strstr(b.s, ".eabi_attribute\t28, 1") != NULL, hard);
     }
@@ -279,7 +298,7 @@ static void flags_only_where_proved(void **state) {
         lp_store(k, y, at, lp_op2(k, "twofold", nw ? LP_OP_add_nw : LP_OP_add, v, v));
         lp_end(k);
         add(k);
-        assert_true(octavo_llvm.emit(&cx, arena, &program, oct_target_find("host"), OCT_LLVM_IR, &t));
+        emitted(oct_target_find("host"), OCT_LLVM_IR, &t);
         assert_int_equal(strstr(t.s, "nsw") != NULL, nw);
         assert_non_null(strstr(t.s, nw ? "%twofold = add nsw i32 %v" : "%twofold = add i32 %v"));
         assert_null(strstr(t.s, "nuw"));
