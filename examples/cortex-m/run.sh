@@ -1,8 +1,9 @@
 #!/bin/sh
-# run.sh [--board an386|an500|an547] [--samples N] [--out FOLDER] [MODEL CAL.npy [TEST.npy]]: quantizes MODEL on CAL, compiles it for the
-# board's processor (Cortex-M4, M7, M55), builds an image with the first N samples of TEST and the interpreter's answers in it, and boots
-# that in qemu. Exit 0: every code is the interpreter's. The default model is examples/digits. Where the counter of instructions
-# ../shared/tools/qemu-icount is there, it also says how many an inference executes; that is no time.
+# run.sh [--board an386|an500|an547] [--samples N] [--out FOLDER] [--llvm] [MODEL CAL.npy [TEST.npy]]: quantizes MODEL on CAL, compiles it
+# for the board's processor (Cortex-M4, M7, M55), by the C compiler or by octavo's own LLVM back end, builds an image with the first N
+# samples of TEST and the interpreter's answers in it, and boots that in qemu. Exit 0: every code is the interpreter's. The default model
+# is examples/digits. Where the counter of instructions ../shared/tools/qemu-icount is there, it also says how many an inference
+# executes; that is no time.
 # Needs arm-none-eabi-gcc, qemu-system-arm, and what example.sh needs.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,7 +17,7 @@ an547) cpu=cortex-m55 machine=mps3-an547 ;;
 esac
 : "${out:=$root/build-release/cortex-m-$choice}"
 build image.elf "arm-none-eabi-gcc -mcpu=$cpu -mthumb -mfloat-abi=hard" $cpu -nostartfiles -L "$here" -T "$here/$choice.ld" \
-    -Wl,--gc-sections,-z,noexecstack "$here/main.c" "$here/board.c"
+    "-Wl,--gc-sections,-z,noexecstack,-Map=$out/image.map" "$here/main.c" "$here/board.c"
 
 plugin=
 icount=${OCTAVO_SHARED:-$root/../shared}/tools/qemu-icount/icount.c

@@ -190,19 +190,24 @@ p : i8 scale=0.2 zero=3 = mean(d) axes=(2,3)
 y : i8 scale=0.00390625 zero=-128 = softmax(p) axis=1
 output y
 """)
-for cc in ("gcc", "clang-19"):
-    for level in ("-O0", "-O2", "-O3"):
-        run("compile", there + "/m.8vo", "-o", there + "/net", "--emit", "obj", "--cc", cc, "--cflags", level)
-        r = json.loads(read(there + "/net.json"))
-        sections = [l.split() for l in sh("size", "-A", "-d", "net.o", cwd=there).splitlines()]
-        text = sum(int(s[1]) for s in sections if s and s[0].startswith(".text"))
-        t.check(r["text_bytes"] == text > 0, f"text_bytes with {cc} {level}: {r['text_bytes']}, size says {text}")
-        with open(there + "/paint.c", "w") as f:
-            f.write('#include "net.h"\n#include <stdio.h>\n' + paint)
-        sh("gcc", "-DNIN=768", "-DNOUT=8", "-pthread", "-o", "paint", "paint.c", "net.o", cwd=there)
-        used = int(sh("./paint", cwd=there))
-        t.check(used <= r["stack_bytes"] <= used + 1024, f"stack_bytes with {cc} {level}: {r['stack_bytes']}, painted {used}")
+llvm = os.path.exists(os.path.join(os.path.dirname(octavo), "liboctavo_llvm.so"))
+for by in [["--cc", cc, "--cflags", level] for cc in ("gcc", "clang-19") for level in ("-O0", "-O2", "-O3")] + [[]] * llvm:
+    what = " ".join(by) or "LLVM"
+    run("compile", there + "/m.8vo", "-o", there + "/net", "--emit", "obj", *by)
+    r = json.loads(read(there + "/net.json"))
+    sections = [l.split() for l in sh("size", "-A", "-d", "net.o", cwd=there).splitlines()]
+    for key, kind in ("text_bytes", ".text"), ("rodata_bytes", ".rodata"):
+        size = sum(int(s[1]) for s in sections if s and s[0].startswith(kind))
+        t.check(r[key] == size > 0, f"{key} by {what}: {r[key]}, size says {size}")
+    names = {f["name"] for f in r["functions"]}
+    t.check({"net_run", "net_quantize_x", "net_dequantize_y"} <= names and len(names) > 6, f"functions by {what}: {names}")
+    t.check(all(f["text_bytes"] > 0 and f["stack_bytes"] >= 0 for f in r["functions"]), f"functions by {what}: {r['functions']}")
+    with open(there + "/paint.c", "w") as f:
+        f.write('#include "net.h"\n#include <stdio.h>\n' + paint)
+    sh("gcc", "-DNIN=768", "-DNOUT=8", "-pthread", "-o", "paint", "paint.c", "net.o", cwd=there)
+    used = int(sh("./paint", cwd=there))
+    t.check(used <= r["stack_bytes"] <= used + 1024, f"stack_bytes by {what}: {r['stack_bytes']}, painted {used}")
 run("compile", there + "/m.8vo", "-o", there + "/src")
 r = json.loads(read(there + "/src.json"))
-t.check(r["text_bytes"] is None and r["stack_bytes"] is None, "no sizes without an object")
+t.check(r["text_bytes"] is None and r["stack_bytes"] is None and r["functions"] is None, "no sizes without an object")
 t.close()
