@@ -6,10 +6,11 @@
 Every peer is a process of its own; all are alive and pinned, and asked in turn, the order rotated each round (peer.py). Times are
 medians over the rounds of a call with bound buffers, in microseconds: total, and net of what the peer's call of a one-element net
 costs. octavo's output codes are compared with the interpreter's in the same run, on the same object that is timed; those of int8
-peers with their own exact form (ONNX Runtime's QDQ file without optimizations; LiteRT's reference kernels, whose rounding differs
-though both sum exactly, so LiteRT is counted right; oneDNN, for layers only, with sums of its own program). A peer is wrong, (w), when more than 5 % of its outputs are more than two
-codes off. Random-weight nets (MobileNetV1, ResNet-18, layers) use recipes exact for full 8-bit data on
-octavo's side. Prints Markdown; --json FILE keeps all figures."""
+peers with their own exact form: ONNX Runtime's QDQ file without optimizations (also for OpenVINO); LiteRT's reference kernels,
+whose rounding differs though both sum exactly, so that LiteRT is counted right; oneDNN, for layers only, sums of its own program.
+A peer is wrong, (w), when an output of a single layer, or more than 5 % of those of a net, are more than two codes off.
+Random-weight nets (MobileNetV1, ResNet-18, layers) use recipes exact for full 8-bit data on octavo's side. Prints Markdown;
+--json FILE keeps all figures."""
 import argparse, json, os, platform, re, statistics, subprocess, sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
