@@ -130,7 +130,7 @@ LLVMValueRef oct_ll_intrinsic(const struct gen *g, const char *name, int ntypes,
 /* Of operands and a result of one type. */
 static struct val fn_intrinsic(const struct app *p) {
     LLVMTypeRef type = oct_ll_type(p->g, p->x[0].t);
-    LLVMValueRef arg[2] = {p->x[0].v, p->x[1].v};
+    LLVMValueRef arg[3] = {p->x[0].v, p->x[1].v, p->x[2].v};
     return like(p, 0,
                 oct_ll_intrinsic(p->g, p->f->uname && is_unsigned(p->x[0]) ? p->f->uname : p->f->sname, 1, &type, p->n, arg));
 }
@@ -167,9 +167,12 @@ static enum lp_elem result_elem(const struct gen *g, const struct lp_stmt *s) {
 static struct val fn_convert(const struct app *p) {
     return converted(p->g, p->x[0], p->f->sint < 0 ? result_elem(p->g, p->s) : (enum lp_elem)p->f->sint);
 }
+/* The same bits as lanes of the result's type. */
 static struct val fn_bits(const struct app *p) {
     struct val r = p->x[0];
-    r.t.elem = (uint8_t)result_elem(p->g, p->s);
+    const enum lp_elem to = result_elem(p->g, p->s);
+    r.t.lanes = (uint8_t)(r.t.lanes * lp_elem_bits((enum lp_elem)r.t.elem) / lp_elem_bits(to));
+    r.t.elem = (uint8_t)to;
     r.v = LLVMBuildBitCast(p->g->b, r.v, oct_ll_type(p->g, r.t), "");
     return r;
 }
@@ -220,6 +223,21 @@ static struct val every(const struct gen *g, struct val x, int step, int first) 
     for (int l = 0; l < x.t.lanes / step; l++) lane[l] = step * l + first;
     return pick(g, x, x, x.t.lanes / step, lane);
 }
+/* Odd lanes of both alternately. */
+static struct val fn_odds(const struct app *p) {
+    int lane[64];
+    const int n = p->x[0].t.lanes;
+    for (int l = 0; l < n; l++) lane[l] = l % 2 * n + l / 2 * 2 + 1;
+    return pick(p->g, p->x[0], p->x[1], n, lane);
+}
+/* Runs of 16 bytes of both alternately; a last one may be shorter. */
+static struct val fn_runs(const struct app *p) {
+    int lane[64];
+    const int n = p->x[0].t.lanes, run = 128 / lp_elem_bits((enum lp_elem)p->x[0].t.elem);
+    for (int at = 0; at < n; at += run)
+        for (int i = 0, len = n - at < run ? n - at : run; i < 2 * len; i++) lane[2 * at + i] = i / len * n + at + i % len;
+    return pick(p->g, p->x[0], p->x[1], 2 * n, lane);
+}
 /* One lane of so many; the immediate says which. */
 static struct val fn_every(const struct app *p) { return every(p->g, p->x[0], p->imm, (int)p->s->imm); }
 /* Sums of so many products of neighbouring lanes, in i32. */
@@ -260,6 +278,7 @@ static const struct fn functions[] = {
     {"min", fn_intrinsic, true, 0, 0, 0, "llvm.smin", "llvm.umin"},
     {"max", fn_intrinsic, true, 0, 0, 0, "llvm.smax", "llvm.umax"},
     {"fabs", fn_intrinsic, true, 0, 0, 0, "llvm.fabs", NULL},
+    {"fma", fn_intrinsic, true, 0, 0, 0, "llvm.fma", NULL},
     {"sqrt", fn_intrinsic, true, 0, 0, 0, "llvm.sqrt", NULL},
     {"copysign", fn_intrinsic, true, 0, 0, 0, "llvm.copysign", NULL},
     {"near", fn_near, false, 0, 0, 0, "llvm.fptosi.sat", NULL},
@@ -275,6 +294,8 @@ static const struct fn functions[] = {
     {"repeat", fn_repeat, false, 0, 0, 0, NULL, NULL},
     {"twice", fn_repeat, false, 2, 0, 0, NULL, NULL},
     {"each", fn_each, false, 0, 0, 0, NULL, NULL},
+    {"odds", fn_odds, false, 0, 0, 0, NULL, NULL},
+    {"runs", fn_runs, true, 0, 0, 0, NULL, NULL},
     {"every", fn_every, false, 0, 0, 0, NULL, NULL},
     {"dots", fn_dots, true, 0, 0, 0, NULL, NULL},
 };

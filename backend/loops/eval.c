@@ -212,6 +212,17 @@ EV(f2d) { LANES DST(double)[l] = (double)ARG(float, 0)[l]; }
 EV(d2f) { LANES DST(float)[l] = (float)ARG(double, 0)[l]; }
 EV(f2i) { LANES DST(int32_t)[l] = nearest((double)ARG(float, 0)[l]); }
 EV(d2i) { LANES DST(int32_t)[l] = nearest(ARG(double, 0)[l]); }
+EV(f2i_near) {
+    LANES {
+        const float x = ARG(float, 0)[l];
+        if (!(fabsf(x) <= 0x1p22f)) trap(m, st, "beyond 2^22");
+        DST(int32_t)[l] = nearest((double)x);
+    }
+}
+EV(fma) {
+    if (st->elem == LP_F32) LANES DST(float)[l] = fmaf(ARG(float, 0)[l], ARG(float, 1)[l], ARG(float, 2)[l]);
+    else LANES DST(double)[l] = fma(ARG(double, 0)[l], ARG(double, 1)[l], ARG(double, 2)[l]);
+}
 EV(bits_of) { memmove(m->frame + st->dst, m->frame + st->arg[0], (size_t)st->lanes * 4); }
 EV(of_bits) { memmove(m->frame + st->dst, m->frame + st->arg[0], (size_t)st->lanes * 4); }
 EV(fabs) { LANES DST(float)[l] = fabsf(ARG(float, 0)[l]); }
@@ -233,6 +244,31 @@ EV(madd16) {
     LANES to[l] = (int32_t)(uint32_t)products(m, st, 0, 1, l, 2);
     memcpy(m->frame + st->dst, to, (size_t)st->lanes * 4);
 }
+EV(mul_even) {
+    int64_t to[64];
+    LANES to[l] = (int64_t)ARG(int32_t, 0)[2 * l] * ARG(int32_t, 1)[2 * l];
+    memcpy(m->frame + st->dst, to, (size_t)st->lanes * 8);
+}
+EV(high) {
+    int32_t to[64];
+    LANES to[l] = (int32_t)(ARG(int64_t, l % 2)[l / 2] >> 32);
+    memcpy(m->frame + st->dst, to, (size_t)st->lanes * 4);
+}
+/* Two vectors to one of half the width, by runs of 16 bytes. */
+static void pack(struct machine *m, const struct step *st) {
+    const enum lp_elem to = dst_elem(m, st);
+    const int n = st->lanes / 2, run = 16 / (int)elem_size(st);
+    unsigned char out[64 * 2];
+    for (int at = 0; at < n; at += run)
+        for (int i = 0, len = n - at < run ? n - at : run; i < 2 * len; i++) {
+            const int64_t v = get(m->frame + st->arg[i >= len], st->elem, at + i % len);
+            put(out, to, 2 * at + i, v < lp_elem_min(to) ? lp_elem_min(to) : v > lp_elem_max(to) ? lp_elem_max(to) : v);
+        }
+    memcpy(m->frame + st->dst, out, (size_t)st->lanes * lp_elem_size(to));
+}
+EV(packs32) { pack(m, st); }
+EV(packs16) { pack(m, st); }
+EV(packus16) { pack(m, st); }
 EV(maddubs) {
     int16_t to[64];
     LANES {

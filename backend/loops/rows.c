@@ -142,7 +142,7 @@ bool lp_row_result(enum lp_row row, struct lp_type wanted, int nargs, const stru
     case 'T': *out = lp_vector((enum lp_elem)b.elem, n); return true;
     case 'S': *out = lp_scalar((enum lp_elem)b.elem); return true;
     case 'M': *out = lp_vector(LP_MASK, n); return true;
-    case 'E': *out = lp_vector((enum lp_elem)s.result.elem, s.result.exact ? s.result.exact : n); return true;
+    case 'E': *out = lp_vector((enum lp_elem)s.result.elem, s.result.exact ? s.result.exact : n * s.result.times); return true;
     case 'U':
         if (b.n) out->lanes = (uint8_t)b.n;
         return wanted.lanes != 0;

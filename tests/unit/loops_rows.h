@@ -120,6 +120,7 @@ static inline wide formula(const struct scalar_case *c, int i, bool *skip) {
         case LP_OP_le: return x <= y;
         case LP_OP_eq: return x == y;
         case LP_OP_ne: return !(x == y);
+        case LP_OP_f2i_near: *skip = !(fabs(x) <= 0x1p22); return nearest(x);
         case LP_OP_f2i:
         case LP_OP_d2i: return nearest(x);
         default: return get(c->in[0], LP_I32, i); /* bits_of */

@@ -113,6 +113,8 @@ static void run_row(enum lp_row row, int64_t imm, struct lp_type to, int nargs, 
     lp_eval(row_kernel(row, imm, to, nargs, types), mem, 0, 0);
 }
 
+static int64_t clamped(int64_t v, int64_t lo, int64_t hi) { return v < lo ? lo : v > hi ? hi : v; }
+
 static void dot_steps(void **state) {
     (void)state;
     for (int n = 1; n <= 16; n++)
@@ -120,8 +122,11 @@ static void dot_steps(void **state) {
             int16_t a[64], b[64], r16[64];
             int8_t s[64], t[64];
             uint8_t u[64], msk[64];
-            int32_t acc[64], got[64];
+            int32_t acc[64], got[64], b32[64];
+            int64_t wide64[64];
             for (int i = 0; i < 64; i++) {
+                b32[i] = seed < 2 ? INT32_MIN : (int32_t)(uint32_t)(mix(seed * 91 + (uint64_t)i) >> (i % 5 * 8));
+                wide64[i] = seed < 2 ? INT64_MIN : (int64_t)mix(seed * 97 + (uint64_t)i);
                 uint64_t r = mix(seed * 64 + (uint64_t)i);
                 a[i] = seed < 2 ? INT16_MIN : (int16_t)r;
                 b[i] = seed < 1 ? INT16_MIN : seed < 2 ? INT16_MAX : (int16_t)(r >> 16);
@@ -136,6 +141,32 @@ static void dot_steps(void **state) {
             run_row(LP_OP_madd16, 0, i32n, 2, (struct lp_type[]){i16p, i16p}, (void *[]){a, b}, got);
             for (int l = 0; l < n; l++)
                 assert_int_equal(got[l], (int32_t)((uint32_t)(a[2 * l] * b[2 * l]) + (uint32_t)(a[2 * l + 1] * b[2 * l + 1])));
+            int64_t p[64];
+            struct lp_type i64n = lp_vector(LP_I64, n), i32p = lp_vector(LP_I32, 2 * n), i16n = lp_vector(LP_I16, n);
+            run_row(LP_OP_mul_even, 0, i64n, 2, (struct lp_type[]){i32p, i32p}, (void *[]){acc, b32}, p);
+            for (int l = 0; l < n; l++) assert_int_equal(p[l], (int64_t)acc[2 * l] * b32[2 * l]);
+            run_row(LP_OP_high, 0, i32p, 2, (struct lp_type[]){i64n, i64n}, (void *[]){p, wide64}, got);
+            for (int l = 0; l < n; l++) {
+                assert_int_equal(got[2 * l], (int32_t)floor_shift(p[l], 32));
+                assert_int_equal(got[2 * l + 1], (int32_t)floor_shift(wide64[l], 32));
+            }
+            /* lane 3 of b follows lane 3 of a by as many lanes as 16 bytes hold, or as there are */
+            run_row(LP_OP_packs32, 0, i16p, 2, (struct lp_type[]){i32n, i32n}, (void *[]){acc, b32}, r16);
+            for (int l = 0; l < n; l++) {
+                int block = l / 4 * 4, run = n - block < 4 ? n - block : 4;
+                assert_int_equal(r16[l + block], clamped(acc[l], INT16_MIN, INT16_MAX));
+                assert_int_equal(r16[l + block + run], clamped(b32[l], INT16_MIN, INT16_MAX));
+            }
+            uint8_t bytes[64];
+            for (int sign = 0; sign < 2; sign++) {
+                run_row(sign ? LP_OP_packs16 : LP_OP_packus16, 0, lp_vector(sign ? LP_I8 : LP_U8, 2 * n), 2,
+                        (struct lp_type[]){i16n, i16n}, (void *[]){a, b}, bytes);
+                for (int l = 0; l < n; l++) {
+                    int block = l / 8 * 8, run = n - block < 8 ? n - block : 8, lo = sign ? -128 : 0, hi = sign ? 127 : 255;
+                    assert_int_equal(bytes[l + block], (uint8_t)clamped(a[l], lo, hi));
+                    assert_int_equal(bytes[l + block + run], (uint8_t)clamped(b[l], lo, hi));
+                }
+            }
             run_row(LP_OP_dot2, 0, i32n, 3, (struct lp_type[]){i32n, i16p, i16p}, (void *[]){acc, a, b}, got);
             for (int l = 0; l < n; l++)
                 assert_int_equal(got[l], (int32_t)((uint32_t)acc[l] + (uint32_t)(a[2 * l] * b[2 * l]) +
