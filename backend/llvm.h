@@ -15,8 +15,9 @@ struct oct_llvm {
     /* The program for a target as text of LLVM IR, assembler, or an object with what it takes. false after diagnostics. */
     bool (*emit)(struct oct_ctx *cx, struct oct_arena *a, const struct oct_program *p, const struct oct_target *t,
                  enum oct_llvm_form form, struct oct_text *out, struct oct_sizes *sizes);
-    /* The object for the host, loaded: one function for each entry, alive as long as the arena. */
-    bool (*jit)(struct oct_ctx *cx, struct oct_arena *a, const struct oct_program *p, oct_jit_fn **entry);
+    /* The object for a target that this machine can run, loaded: one function for each entry, alive as long as the arena. */
+    bool (*jit)(struct oct_ctx *cx, struct oct_arena *a, const struct oct_program *p, const struct oct_target *t,
+                oct_jit_fn **entry);
 };
 /* The name of the table in the module. */
 #define OCT_LLVM_TABLE "octavo_llvm"

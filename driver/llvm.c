@@ -40,7 +40,7 @@ const struct drv_native *drv_jit_load(struct drv *d, const struct oct_module *m)
     struct oct_compiled c;
     if (!llvm || !oct_compile(d->cx, d->a, m, &opt, &c)) return NULL;
     oct_jit_fn **entry = OCT_NEW_N(d->a, oct_jit_fn *, c.program->nentries);
-    if (!llvm->jit(d->cx, d->a, c.program, entry)) return NULL;
+    if (!llvm->jit(d->cx, d->a, c.program, opt.target, entry)) return NULL;
     struct drv_native *n = OCT_NEW(d->a, struct drv_native);
     *n = (struct drv_native){.run = entry[0], .arena_bytes = (size_t)c.program->arena_bytes};
     return n;

@@ -232,11 +232,12 @@ static void close_jit(void *jit) {
     if (e) LLVMConsumeError(e);
 }
 
-/* Loads the very object that emit would write for the host, and the entries' shims. */
-static bool jit(struct oct_ctx *cx, struct oct_arena *a, const struct oct_program *p, oct_jit_fn **fn) {
+/* Loads the very object that emit would write for the target, and the entries' shims. */
+static bool jit(struct oct_ctx *cx, struct oct_arena *a, const struct oct_program *p, const struct oct_target *t,
+                oct_jit_fn **fn) {
     struct session *w = OCT_NEW(a, struct session);
     LLVMOrcLLJITRef j;
-    open_session(w, cx, a, oct_target_find("host"), p->name);
+    open_session(w, cx, a, t, p->name);
     make(w, p, true, true);
     generate(w, LLVMObjectFile);
     check(&w->g, "JIT", LLVMOrcCreateLLJIT(&j, NULL));

@@ -29,7 +29,7 @@ static int add(const struct lp_kernel *k) {
         (struct oct_entry){.name = oct_sprintf(arena, "e%d", n), .param = param, .nparams = k->nbufs, .call = call, .ncalls = 1};
     return n;
 }
-static void load(void) { assert_true(octavo_llvm.jit(&cx, arena, &program, fn)); }
+static void load(void) { assert_true(octavo_llvm.jit(&cx, arena, &program, oct_target_find("host"), fn)); }
 
 /* ---- rows
  * ---------------------------------------------------------------------------------------------------------------------------- */

@@ -1,0 +1,262 @@
+/* rq_vec.c - see rq_vec.h.
+ *
+ * (acc mul + 2^(s-1)) >> s is taken from the upper halves of the products alone: for s >= 33 the rounding term has no lower half
+ * and floor(floor(p / 2^32 + r) / 2^(s-32)) = floor((p + r 2^32) / 2^s). Smaller s are brought there by a left shift of the
+ * accumulator, which is first cut to where its code reaches the clamp, if it would not fit otherwise. */
+#include "rq_vec.h"
+
+#include <string.h>
+
+static struct lp_val i32(int64_t v) { return lp_int(LP_I32, v); }
+
+/* ---- words of a channel -------------------------------------------------------------------------------------------------- */
+
+/* The least acc whose code is >= code, the limit when there is none. */
+static int64_t reaches(const struct oct_rq *rq, uint32_t c, int32_t code) {
+    int64_t lo = -OCT_RQV_LIMIT, hi = OCT_RQV_LIMIT;
+    while (lo < hi) {
+        const int64_t mid = lo + (hi - lo) / 2;
+        if (oct_rq_value(rq, c, mid) >= code) hi = mid;
+        else lo = mid + 1;
+    }
+    return lo;
+}
+static int64_t within(int64_t v, int64_t lo, int64_t hi) { return v < lo ? lo : v > hi ? hi : v; }
+
+struct words {
+    int32_t w[OCT_RQV_WORDS];
+    int64_t reach; /* |acc| after the cut and the left shift */
+    bool cut;
+};
+
+enum { MOST_LEFT = 20 }; /* M >= 2^19 beyond: codes of -1 and 1 are at the clamp */
+
+static struct words words_of(const struct oct_rq *rq, uint32_t c, int64_t lo, int64_t hi) {
+    const bool twice = rq->form == OCT_RQ_TFLM;
+    struct words x = {{rq->mul[c], 0, 0, 0, (int32_t)lo, (int32_t)hi, -1}, 0, false};
+    int32_t *mul = &x.w[OCT_RQV_MUL];
+    int total = rq->form == OCT_RQ_SHARED ? rq->shift : rq->shifts[c], left;
+    for (; !twice && total < 33 && *mul && *mul < 1 << 30; total++) *mul *= 2;
+    if (twice) left = rq->lefts[c] + 1; /* the doubling of the product */
+    else left = total < 33 && *mul ? 33 - total : 0;
+    int right = twice ? total : *mul ? total + left - 32 : 1;
+    if (left > MOST_LEFT) { /* any multiplier that saturates will do */
+        left = MOST_LEFT;
+        *mul = 1 << 30;
+        right = twice ? 0 : 1;
+        x.cut = true;
+    }
+    const int64_t most = INT32_MAX >> left;
+    if (lo < -most || hi > most) x.cut = true;
+    if (x.cut) {
+        const int64_t top = reaches(rq, c, rq->qmax), bottom = reaches(rq, c, rq->qmin + 1) - 1;
+        x.w[OCT_RQV_LEAST] = (int32_t)within(lo, bottom, top);
+        x.w[OCT_RQV_MOST] = (int32_t)within(hi, bottom, top);
+    }
+    const int64_t low = -(int64_t)x.w[OCT_RQV_LEAST], high = x.w[OCT_RQV_MOST];
+    x.reach = (low > high ? low : high) << left;
+    x.w[OCT_RQV_LEFT] = left;
+    x.w[OCT_RQV_SHIFT] = right;
+    x.w[OCT_RQV_ROUND] = right ? 1 << (right - 1) : 0;
+    x.w[OCT_RQV_SIGN] = right ? -1 : 0;
+    return x;
+}
+
+/* Can zero 2^shift join the rounding term of every channel? The upper half stays below half of what mul reaches. */
+static bool folds_zero(const struct oct_rq *rq, const struct words *x) {
+    for (uint32_t c = 0; c < rq->n; c++) {
+        const int shift = x[c].w[OCT_RQV_SHIFT];
+        const int64_t zero = (int64_t)(rq->zero < 0 ? -rq->zero : rq->zero) << shift;
+        if (x[c].reach / 2 + 2 + x[c].w[OCT_RQV_ROUND] + zero > INT32_MAX) return false;
+    }
+    return true;
+}
+
+static void used(struct oct_rqv *v, enum oct_rqv_word which, const int32_t *words, int64_t padded, int32_t *params,
+                 int64_t *size) {
+    bool same = true;
+    for (uint32_t c = 1; c < v->rq->n; c++) same &= words[c] == words[0];
+    v->word[which].used = true;
+    v->word[which].at = -1;
+    v->word[which].all = words[0];
+    if (same) return;
+    v->word[which].at = *size;
+    memcpy(params + *size, words, v->rq->n * sizeof *words);
+    *size += padded;
+}
+
+void oct_rqv_open(struct oct_rqv *v, struct oct_kbuild *b, const struct oct_rq *rq, const int64_t *lo, const int64_t *hi,
+                  int64_t padded) {
+    *v = (struct oct_rqv){.b = b, .rq = rq, .lanes = b->target->vector_bits / 32, .buf = -1};
+    const uint32_t n = rq->n;
+    int32_t *params = OCT_NEW_N(b->arena, int32_t, padded * OCT_RQV_WORDS), *column = OCT_NEW_N(b->arena, int32_t, n);
+    int64_t size = 0;
+    OCT_CHECK(b->cx, !rq->wide && !rq->full && rq->lo > -OCT_RQV_LIMIT && rq->hi < OCT_RQV_LIMIT);
+    if (rq->form == OCT_RQ_FLOAT) {
+        for (uint32_t c = 0; c < n; c++) {
+            const double reach = (double)(-lo[c] > hi[c] ? -lo[c] : hi[c]) * (double)rq->scale[c];
+            v->clamps |= !(reach < 4194303.0);
+            memcpy(&column[c], &rq->scale[c], sizeof column[c]);
+        }
+        used(v, OCT_RQV_MUL, column, padded, params, &size);
+    } else if (rq->form != OCT_RQ_IDENTITY) {
+        struct words *x = OCT_NEW_N(b->arena, struct words, n);
+        bool left = false, cut = false, whole = false;
+        for (uint32_t c = 0; c < n; c++) {
+            x[c] = words_of(rq, c, lo[c], hi[c]);
+            OCT_CHECK(b->cx, x[c].reach <= INT32_MAX);
+            left |= x[c].w[OCT_RQV_LEFT] != 0;
+            cut |= x[c].cut;
+            whole |= x[c].w[OCT_RQV_SIGN] == 0;
+        }
+        v->zero_added = rq->zero && folds_zero(rq, x);
+        for (uint32_t c = 0; c < n && v->zero_added; c++)
+            x[c].w[OCT_RQV_ROUND] += (int32_t)(rq->zero * ((int64_t)1 << x[c].w[OCT_RQV_SHIFT]));
+        for (int which = 0; which < OCT_RQV_WORDS; which++) {
+            if (which == OCT_RQV_LEFT && !left) continue;
+            if ((which == OCT_RQV_LEAST || which == OCT_RQV_MOST) && !cut) continue;
+            if (which == OCT_RQV_SIGN && (rq->form != OCT_RQ_TFLM || !whole)) continue;
+            for (uint32_t c = 0; c < n; c++) column[c] = x[c].w[which];
+            used(v, (enum oct_rqv_word)which, column, padded, params, &size);
+        }
+    }
+    if (size) v->buf = oct_k_const(b, "requantize", LP_I32, size, params);
+}
+
+/* ---- building -------------------------------------------------------------------------------------------------------------- */
+
+static struct lp_val odd_lanes(const struct oct_rqv *v, struct lp_val x) {
+    uint8_t lane[64];
+    if (x.reg < 0) return x;
+    for (int l = 0; l < v->lanes; l++) lane[l] = (uint8_t)(l | 1);
+    return lp_shuffle(v->b->k, NULL, x, x, v->lanes, lane);
+}
+
+struct oct_rqv_loaded oct_rqv_words(const struct oct_rqv *v, struct lp_addr channel) {
+    struct oct_rqv_loaded w = {.mul_odd = i32(0)};
+    static const char *const names[] = {"mul", "round", "shift", "left", "least", "most", "sign"};
+    for (int i = 0; i < OCT_RQV_WORDS; i++) {
+        w.word[i] = i32(v->word[i].all);
+        if (v->word[i].used && v->word[i].at >= 0)
+            w.word[i] = lp_load(v->b->k, names[i], lp_vector(LP_I32, v->lanes), v->buf, lp_offset(channel, v->word[i].at));
+    }
+    if (v->rq->form != OCT_RQ_FLOAT && v->rq->form != OCT_RQ_IDENTITY) w.mul_odd = odd_lanes(v, w.word[OCT_RQV_MUL]);
+    return w;
+}
+
+static struct lp_val op2(const struct oct_rqv *v, enum lp_row row, struct lp_val a, struct lp_val b) {
+    return lp_op2(v->b->k, NULL, row, a, b);
+}
+
+/* Shift by one distance for all lanes, or one for each. */
+static struct lp_val shifted(const struct oct_rqv *v, enum lp_row by_one, enum lp_row by_each, struct lp_val x, struct lp_val n) {
+    if (n.reg >= 0) return op2(v, by_each, x, n);
+    return n.imm.i ? lp_shift(v->b->k, NULL, by_one, x, (int)n.imm.i) : x;
+}
+
+/* Upper halves of acc mul (+ 2^31). */
+static struct lp_val high_product(const struct oct_rqv *v, const struct oct_rqv_loaded *w, struct lp_val acc, bool rounds) {
+    struct lp_val p[2] = {op2(v, LP_OP_mul_even, acc, w->word[OCT_RQV_MUL]),
+                          op2(v, LP_OP_mul_even, odd_lanes(v, acc), w->mul_odd)};
+    for (int i = 0; i < 2 && rounds; i++) p[i] = op2(v, LP_OP_add, p[i], lp_int(LP_I64, (int64_t)1 << 31));
+    return op2(v, LP_OP_high, p[0], p[1]);
+}
+
+static struct lp_val by_float(const struct oct_rqv *v, const struct oct_rqv_loaded *w, struct lp_val acc) {
+    const struct oct_rq *rq = v->rq;
+    struct lp_kernel *k = v->b->k;
+    struct lp_val scale = w->word[OCT_RQV_MUL];
+    if (scale.reg < 0) scale = lp_flt(LP_F32, (double)rq->scale[0]);
+    else scale = lp_op1(k, NULL, LP_OP_of_bits, (struct lp_type){0}, scale);
+    struct lp_val y = op2(v, LP_OP_fmul, lp_op1(k, NULL, LP_OP_i2f, (struct lp_type){0}, acc), scale);
+    if (v->clamps) {
+        y = op2(v, LP_OP_fmax, y, lp_flt(LP_F32, (double)(rq->qmin - rq->zero)));
+        y = op2(v, LP_OP_fmin, y, lp_flt(LP_F32, (double)(rq->qmax - rq->zero)));
+    }
+    return lp_op1(k, NULL, LP_OP_f2i_near, (struct lp_type){0}, y);
+}
+
+struct lp_val oct_rqv_codes(const struct oct_rqv *v, const struct oct_rqv_loaded *w, struct lp_val acc) {
+    const struct oct_rq *rq = v->rq;
+    struct lp_val y = acc;
+    if (rq->form == OCT_RQ_FLOAT) y = by_float(v, w, acc);
+    else if (rq->form != OCT_RQ_IDENTITY) {
+        const struct lp_val *word = w->word;
+        if (v->word[OCT_RQV_LEAST].used) {
+            acc = op2(v, LP_OP_max, acc, word[OCT_RQV_LEAST]);
+            acc = op2(v, LP_OP_min, acc, word[OCT_RQV_MOST]);
+        }
+        if (v->word[OCT_RQV_LEFT].used) acc = shifted(v, LP_OP_shl, LP_OP_shlv, acc, word[OCT_RQV_LEFT]);
+        const bool tflm = rq->form == OCT_RQ_TFLM;
+        y = high_product(v, w, acc, tflm);
+        if (tflm) { /* ties away from zero, where it shifts at all */
+            struct lp_val sign = lp_shift(v->b->k, NULL, LP_OP_sar, y, 31);
+            if (v->word[OCT_RQV_SIGN].used) sign = op2(v, LP_OP_and, sign, word[OCT_RQV_SIGN]);
+            y = op2(v, LP_OP_add, y, sign);
+        }
+        y = op2(v, LP_OP_add, y, word[OCT_RQV_ROUND]);
+        y = shifted(v, LP_OP_sar, LP_OP_sarv, y, word[OCT_RQV_SHIFT]);
+    }
+    return rq->zero && !v->zero_added ? op2(v, LP_OP_add, y, i32(rq->zero)) : y;
+}
+
+/* ---- storing --------------------------------------------------------------------------------------------------------------- */
+
+/* Codes of `n` vectors in their order, narrowed: two become i16, four bytes. */
+static struct lp_val narrowed(const struct oct_rqv *v, enum lp_elem elem, int n, const struct oct_rqv_piece *piece) {
+    struct lp_kernel *k = v->b->k;
+    const bool bytes = elem != LP_I16;
+    const int vectors = bytes ? 4 : 2, lanes = v->lanes * vectors, run = 4; /* lanes of a vector in 16 bytes */
+    struct lp_val half[2], all;
+    for (int i = 0; i < vectors / 2; i++) {
+        struct lp_val a = piece[2 * i < n ? 2 * i : n - 1].y, b = piece[2 * i + 1 < n ? 2 * i + 1 : n - 1].y;
+        half[i] = op2(v, LP_OP_packs32, a, b);
+    }
+    all = half[0];
+    if (bytes) all = op2(v, elem == LP_U8 ? LP_OP_packus16 : LP_OP_packs16, half[0], half[1]);
+    if (v->rq->qmin > (elem == LP_U8 ? 0 : elem == LP_I8 ? INT8_MIN : INT16_MIN))
+        all = op2(v, LP_OP_max, all, lp_int(elem, v->rq->qmin));
+    if (v->rq->qmax < (elem == LP_U8 ? UINT8_MAX : elem == LP_I8 ? INT8_MAX : INT16_MAX))
+        all = op2(v, LP_OP_min, all, lp_int(elem, v->rq->qmax));
+    uint8_t lane[64]; /* runs of the vectors alternate */
+    for (int i = 0; i < vectors; i++)
+        for (int l = 0; l < v->lanes; l++) lane[i * v->lanes + l] = (uint8_t)((l / run * vectors + i) * run + l % run);
+    return lp_shuffle(k, "codes", all, all, lanes, lane);
+}
+
+/* Is b right behind a? */
+static bool follows(const struct oct_rqv_piece *a, const struct oct_rqv_piece *b, int lanes) {
+    bool same = a->count == lanes && a->at.nterms == b->at.nterms && a->at.base + lanes == b->at.base;
+    for (int i = 0; same && i < a->at.nterms; i++)
+        same = a->at.term[i].var == b->at.term[i].var && a->at.term[i].coef == b->at.term[i].coef;
+    return same;
+}
+
+/* Lanes [from, from + count) of x, in powers of two. */
+static void store_lanes(const struct oct_rqv *v, int32_t buf, struct lp_addr at, struct lp_val x, int from, int count) {
+    while (count > 0) {
+        int n = 1;
+        while (2 * n <= count) n *= 2;
+        uint8_t lane[64];
+        for (int l = 0; l < n; l++) lane[l] = (uint8_t)(from + l);
+        lp_store(v->b->k, buf, at, n == x.type.lanes ? x : lp_shuffle(v->b->k, NULL, x, x, n, lane));
+        at = lp_offset(at, n);
+        from += n;
+        count -= n;
+    }
+}
+
+void oct_rqv_store(const struct oct_rqv *v, int32_t buf, int n, const struct oct_rqv_piece *piece) {
+    const enum lp_elem elem = v->b->k->buf[buf].elem;
+    const int at_once = elem == LP_I16 ? 2 : 4;
+    for (int first = 0; first < n; first += at_once) {
+        const struct oct_rqv_piece *p = piece + first;
+        const int here = n - first < at_once ? n - first : at_once;
+        struct lp_val codes = narrowed(v, elem, here, p);
+        for (int i = 0, next; i < here; i = next) {
+            int count = p[i].count;
+            for (next = i + 1; next < here && follows(&p[next - 1], &p[next], v->lanes); next++) count += p[next].count;
+            store_lanes(v, buf, p[i].at, codes, i * v->lanes, count);
+        }
+    }
+}
