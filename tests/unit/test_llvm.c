@@ -308,7 +308,10 @@ static void flags_only_where_proved(void **state) {
         assert_int_equal(strstr(t.s, "nsw") != NULL, nw);
         assert_non_null(strstr(t.s, nw ? "%twofold = add nsw i32 %v" : "%twofold = add i32 %v"));
         assert_null(strstr(t.s, "nuw"));
-        assert_non_null(strstr(t.s, "ptr noalias"));
+        assert_non_null(strstr(t.s, "ptr noalias nocapture readonly align 4 dereferenceable(36) %x, "
+                                    "ptr noalias nocapture align 4 dereferenceable(36) %y"));
+        assert_non_null(strstr(t.s, "nounwind"));
+        assert_non_null(strstr(t.s, "target datalayout = \"e-"));
     }
 }
 
