@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "../backend/archive.h"
-#include "cc.h"
+#include "certificate.h"
 
 enum { EMIT_C, EMIT_LLVM, EMIT_ASM, EMIT_OBJ, EMIT_LIB }; /* as the words of --emit */
 
@@ -46,6 +46,8 @@ static bool find_place(struct drv *d, const struct oct_module *m, struct place *
 }
 
 static bool queue(struct drv *d, const struct place *p, const char *suffix, const void *data, size_t len) {
+    OCT_CHECK(d->cx, d->nmade < (int)(sizeof d->made / sizeof *d->made));
+    d->made[d->nmade++] = (struct drv_file){suffix, data, len};
     return oct_outputs_add(d->out, oct_sprintf(d->a, "%s%s%s", p->folder, p->name, suffix), data, len);
 }
 static bool queue_text(struct drv *d, const struct place *p, const char *suffix, const struct oct_text *t) {
@@ -76,8 +78,10 @@ static void compare_budgets(struct drv *d, const struct oct_target *t, const str
 static bool build_object(struct drv *d, struct drv_build *b, const struct place *p, struct oct_compiled *c) {
     const char *cc = d->o.cc ? d->o.cc : "cc", *flags = d->o.cflags ? d->o.cflags : "-O2", *ar;
     const char *frames = drv_measure_flag(b, cc);
-    const char *sources[3], *objects[2] = {"c.o", NULL};
+    const char *sources[3], *objects[2] = {"c.o", NULL}, *version;
     int n = 0;
+    if (d->o.certify && drv_build_try(b, cc, (const char *const[]){"--version", NULL}, &version))
+        d->toolchain = oct_strndup(d->a, version, strcspn(version, "\n"));
     if (!drv_build_sources(b, p->name, c, sources, &n)) return false;
     for (int i = 0; i < n; i++) {
         if (i) objects[i] = "w.o";
@@ -155,6 +159,23 @@ static bool write_llvm(struct drv *d, const struct place *p, const struct oct_ll
     return to_stdout ? oct_outputs_add(d->out, "-", made->s, made->len) : queue_text(d, p, as[d->o.emit].suffix, made);
 }
 
+/* No certificate, and nothing else either, where what was compiled does not give what the interpreter gives. */
+static bool certify(struct drv *d, const struct place *p, struct oct_module *m, const struct oct_compile_options *opt) {
+    struct drv_certified *c = d->certified = OCT_NEW(d->a, struct drv_certified);
+    struct oct_text *text = OCT_NEW(d->a, struct oct_text);
+    const char *fault;
+    c->opt = *opt;
+    if (!drv_certify(d, m, opt, &c->cert, &c->trial)) return false;
+    if (d->o.certificate) return true; /* check has a build of its own to try */
+    if (!drv_trial_run(d, opt, d->made, d->nmade, &c->trial, &c->cert.executed, &fault)) {
+        if (fault) oct_error(d->cx, (struct oct_span){0, 0, 0}, OCT_E6007, "not certified: %s", fault);
+        return false;
+    }
+    oct_text_init(text, d->a);
+    drv_cert_print(text, &c->cert);
+    return queue_text(d, p, ".cert", text);
+}
+
 bool verb_compile(struct drv *d) {
     struct place p;
     const struct oct_llvm *llvm;
@@ -166,6 +187,8 @@ bool verb_compile(struct drv *d) {
     opt.target = drv_target(d);
     if (!opt.target || !choose(d, opt.target, &llvm)) return false;
     opt.no_source = llvm != NULL;
+    if (d->o.certify && to_stdout) return drv_misuse(d, "--certify writes a file: -o OUT");
+    if (d->o.certify && llvm) d->toolchain = llvm->made_by(d->a);
     opt.self_test = d->o.self_test;
     if (d->o.weights >= 0) opt.weights = (enum oct_weights_mode)d->o.weights;
     if (d->o.io_layout >= 0) opt.io_layout = (enum oct_io_layout)d->o.io_layout;
@@ -185,5 +208,5 @@ bool verb_compile(struct drv *d) {
     return (llvm    ? write_llvm(d, &p, llvm, opt.target, c, false)
             : built ? write_built(d, &p, opt.target, c)
                     : write_source(d, &p, c)) &&
-           queue_text(d, &p, ".h", &c->h) && queue_text(d, &p, ".json", &c->json);
+           queue_text(d, &p, ".h", &c->h) && queue_text(d, &p, ".json", &c->json) && (!d->o.certify || certify(d, &p, m, &opt));
 }

@@ -43,10 +43,22 @@ struct drv_verb {
 #include "verbs.def"
 #undef VERB
 const struct drv_verb *drv_verbs(int *n);
+/* An option's spelling; its value as the command line has it ("" for a flag), NULL where it was not given; setting it so. */
+const char *drv_option_spelling(enum drv_option o);
+const char *drv_option_text(struct drv *d, enum drv_option o);
+bool drv_option_set(struct drv *d, enum drv_option o, const char *text);
 /* Reads argv behind the verb. *help is set when --help was among it. */
 bool drv_parse(struct oct_ctx *cx, const struct drv_verb *verb, int argc, char **argv, struct drv_options *o, bool *help);
 void drv_usage(struct oct_text *out, const struct drv_verb *verb); /* NULL: of the command */
 
+/* A file that compile makes: NAME with a suffix. */
+struct drv_file {
+    const char *suffix;
+    const void *data;
+    size_t len;
+};
+struct drv_arrays;
+struct drv_certified;
 struct drv {
     struct oct_ctx *cx;
     struct oct_arena *a;
@@ -56,6 +68,11 @@ struct drv {
     struct oct_text say;   /* goes to stdout */
     struct oct_text talk;  /* goes to stderr: explanations */
     int exit_code;         /* OCT_EXIT_THRESHOLD when a threshold failed */
+    const struct drv_arrays *data; /* --data, once it was read */
+    struct drv_file made[8];       /* by compile */
+    int nmade;
+    struct drv_certified *certified; /* certificate.h */
+    const char *toolchain;         /* that made machine code; NULL: none did */
 };
 /* Misuse of the command line, exit 64; returns false. */
 bool drv_misuse(struct drv *d, const char *fmt, ...) OCT_PRINTF(2, 3);
@@ -76,6 +93,8 @@ struct drv_arrays {
 /* Length of the NAME of NAME=PATH, 0 for a plain path. */
 size_t drv_name_length(const char *s);
 bool drv_read_arrays(struct drv *d, const char *option, const struct drv_list *paths, struct drv_arrays *out);
+/* Those of --data, which are read once; NULL after a diagnostic. */
+const struct drv_arrays *drv_data(struct drv *d);
 bool drv_fit(struct drv *d, const struct drv_arrays *x, const struct oct_module *m, struct oct_dataset *out);
 /* Runs passes with data, dumps and explanations as the options say, from wherever the model stands. */
 bool drv_rewrite(struct drv *d, struct oct_module *m);

@@ -75,6 +75,12 @@ static const struct oct_array *array_for(const struct drv_arrays *x, const char 
     return NULL;
 }
 
+const struct drv_arrays *drv_data(struct drv *d) {
+    struct drv_arrays *x = OCT_NEW(d->a, struct drv_arrays);
+    if (!d->data && drv_read_arrays(d, "--data", &d->o.data, x)) d->data = x;
+    return d->data;
+}
+
 bool drv_fit(struct drv *d, const struct drv_arrays *x, const struct oct_module *m, struct oct_dataset *out) {
     uint32_t inputs = 0, k = 0;
     OCT_FOR_NODES(m, n) inputs += n->op == OCT_OP_input;
@@ -185,10 +191,10 @@ bool drv_rewrite(struct drv *d, struct oct_module *m) {
 
     struct oct_dataset data;
     if (d->o.data.n && drv_is_calibrated(m)) {
-        oct_note(d->cx, nowhere, "--data is ignored: the model is calibrated already (after=%s)", m->after);
+        if (!d->o.certify)
+            oct_note(d->cx, nowhere, "--data is ignored: the model is calibrated already (after=%s)", m->after);
     } else if (d->o.data.n) {
-        struct drv_arrays arrays;
-        if (!drv_read_arrays(d, "--data", &d->o.data, &arrays) || !drv_fit(d, &arrays, m, &data)) return false;
+        if (!drv_data(d) || !drv_fit(d, d->data, m, &data)) return false;
         run.data = &data;
     }
     struct oct_stats stats;

@@ -111,6 +111,21 @@ static bool set(struct oct_ctx *cx, struct drv_options *o, const struct option *
     return false;
 }
 
+const char *drv_option_spelling(enum drv_option o) { return options[o].spelling; }
+
+const char *drv_option_text(struct drv *d, enum drv_option o) {
+    const void *field = (const char *)&d->o + options[o].offset;
+    switch (options[o].kind) {
+    case FLAG: return *(const bool *)field ? "" : NULL;
+    case STR: return *(const char *const *)field;
+    case INT: return *(const int64_t *)field ? oct_sprintf(d->a, "%lld", (long long)*(const int64_t *)field) : NULL;
+    case WORD: return *(const int *)field < 0 ? NULL : oct_word_at(d->a, words_of(&options[o]), *(const int *)field);
+    default: return NULL;
+    }
+}
+
+bool drv_option_set(struct drv *d, enum drv_option o, const char *text) { return set(d->cx, &d->o, &options[o], text); }
+
 bool drv_parse(struct oct_ctx *cx, const struct drv_verb *verb, int argc, char **argv, struct drv_options *o, bool *help) {
     *o = (struct drv_options){0};
     for (int i = 0; i < DRV_OPTION_COUNT; i++) {
