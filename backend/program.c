@@ -218,6 +218,6 @@ void oct_program_make(struct oct_unit *u) {
         param[i] = (struct oct_param){name[i], oct_k_elem(n->type.dtype), i >= nin};
     }
     add_run(u, param);
-    for (int i = 0; i < nparams; i++)
+    for (int i = 0; i < nparams && !u->opt->no_float; i++)
         add_conversion(u, i < nin ? u->plan.input[i] : u->m->output[i - nin].node, name[i], i < nin);
 }

@@ -143,6 +143,9 @@ struct lp_val lp_op2(struct lp_kernel *k, const char *name, enum lp_row row, str
 struct lp_val lp_op3(struct lp_kernel *k, const char *name, enum lp_row row, struct lp_val a, struct lp_val b, struct lp_val c);
 struct lp_val lp_shift(struct lp_kernel *k, const char *name, enum lp_row row, struct lp_val a, int distance);
 
+/* Writes what a machine lacks (bits of enum lp_lack) in rows that it has; the kernel means the same (legal.c). */
+void lp_legalise(struct lp_kernel *k, unsigned lacks);
+
 bool lp_has_floats(const struct lp_kernel *k); /* in a buffer or a register */
 
 /* ---- verifier, printer, evaluator ---------------------------------------------------------------------------------------------- */
