@@ -59,6 +59,10 @@ struct oct_program {
     int64_t selftest_bytes;   /* arena of NAME_selftest; 0: there is none */
     const char *selftest_doc; /* what its checks are, for a comment */
 };
+/* NULL: it calls the run entry. */
+static inline const struct lp_kernel *oct_call_kernel(const struct oct_program *p, const struct oct_call *c) {
+    return c->function == OCT_CALL_RUN ? NULL : p->function[c->function].k;
+}
 static inline int64_t oct_call_end(const struct oct_program *p, const struct oct_call *c) {
     return c->hi ? c->hi : p->function[c->function].k->body->trip;
 }

@@ -95,7 +95,7 @@ void oct_print_signature(struct oct_text *t, const struct oct_entry *e) {
 
 static void print_call(const struct oct_program *p, struct oct_text *t, const struct oct_entry *e, const struct oct_call *call,
                        bool in_file) {
-    const struct lp_kernel *k = call->function == OCT_CALL_RUN ? NULL : p->function[call->function].k;
+    const struct lp_kernel *k = oct_call_kernel(p, call);
     const int nargs = k ? k->nbufs : p->entry[0].nparams + 1;
     oct_text_addf(t, k ? "    %s(" : "    (void)%s(", k ? p->function[call->function].name : p->entry[0].name);
     for (int i = 0; i < nargs; i++) {

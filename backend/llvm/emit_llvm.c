@@ -197,8 +197,8 @@ static unsigned alignment(const struct oct_program *p, int number) {
     for (int i = 0; i < p->nentries; i++)
         for (int c = 0; c < p->entry[i].ncalls; c++) {
             const struct oct_call *call = &p->entry[i].call[c];
-            const struct lp_kernel *k = p->function[call->function].k;
-            for (int32_t b = 0; b < k->nbufs; b++)
+            const struct lp_kernel *k = oct_call_kernel(p, call);
+            for (int32_t b = 0; k && b < k->nbufs; b++)
                 if (call->arg[b].kind == OCT_ARG_CONST && call->arg[b].at == number && k->buf[b].align > align)
                     align = k->buf[b].align;
         }
@@ -234,7 +234,7 @@ static LLVMValueRef entry(const struct gen *g, const struct oct_program *p, cons
     }
     for (int c = 0; c < e->ncalls; c++) {
         const struct oct_call *call = &e->call[c];
-        const struct lp_kernel *k = call->function == OCT_CALL_RUN ? NULL : p->function[call->function].k;
+        const struct lp_kernel *k = oct_call_kernel(p, call);
         LLVMValueRef to = k ? function[call->function] : LLVMGetNamedFunction(g->m, p->entry[0].name);
         int nargs = k ? k->nbufs : p->entry[0].nparams + 1;
         LLVMValueRef *arg = OCT_NEW_N(g->a, LLVMValueRef, nargs + 2);
