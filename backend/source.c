@@ -139,30 +139,27 @@ static bool weights_in_file(const struct oct_unit *u) {
 void oct_print_source(const struct oct_unit *u, struct oct_compiled *out) {
     const struct oct_program *p = u->program;
     const bool in_file = weights_in_file(u);
-    bool floats = false;
-    uint64_t helpers = 0;
+    struct lp_c_file *file = lp_c_file_new(u->cx, u->a);
     struct oct_text *c = &out->c, functions;
     oct_text_init(&functions, u->a);
     for (int i = 0; i < p->nfunctions; i++) {
         const struct oct_function *f = &p->function[i];
         oct_text_addf(&functions, "/* %s */\n", f->doc);
         oct_text_add(&functions, "OCT_LAYER ");
-        lp_emit_c(&functions, f->k, f->name, &helpers);
+        lp_emit_c(&functions, f->k, f->name, file);
         oct_text_add(&functions, "\n");
-        floats |= lp_has_floats(f->k);
     }
     oct_text_addf(c,
                   "/* Made by octavo; see the header. C99, no library but memcpy and memset that the compiler may call. */\n"
                   "#include \"%s.h\"\n\n",
                   p->file);
-    lp_emit_c_prologue(c, floats);
+    lp_emit_c_prologue(c, file);
     oct_text_add(c, "/* One function a layer, one frame at a time; inlined into one they would share too few registers. */\n"
                     "#ifdef __GNUC__\n"
                     "#define OCT_LAYER __attribute__((noinline))\n"
                     "#else\n"
                     "#define OCT_LAYER\n"
                     "#endif\n");
-    lp_emit_c_helpers(c, helpers);
     oct_text_add(c, "\n");
     print_constants(u, c, in_file);
     oct_text_addn(c, functions.s ? functions.s : "", functions.len);
@@ -170,5 +167,6 @@ void oct_print_source(const struct oct_unit *u, struct oct_compiled *out) {
         if (i) oct_text_add(c, "\n");
         print_entry(p, c, &p->entry[i], in_file);
     }
+    lp_emit_c_epilogue(c, file);
     if (in_file) write_weights_file(p, out);
 }

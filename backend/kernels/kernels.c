@@ -29,6 +29,7 @@ const struct oct_kernel_info *oct_kernel_find(const struct oct_kbuild *b) {
 
 bool oct_kernel_build(struct oct_kbuild *b, const struct oct_kernel_info *info) {
     b->k = lp_new(b->cx, b->arena);
+    b->k->isa = b->target->isa;
     b->nconstants = 0;
     b->scratch_bytes = 0;
     b->recipe = "plain";

@@ -6,121 +6,53 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rows.h"
+#include "c_text.h"
 
-enum { WIDTH = 118, MAX_READS = 12 };
-
-/* How tightly an expression binds; an operand that binds less than its place needs is put in parentheses. */
-enum level { LOOSE, PRODUCT, UNARY, ATOM };
-struct expr {
-    const char *text;
-    enum level level;
-    bool loads; /* from memory that some store may change */
-    int nreads;
-    int32_t read[MAX_READS]; /* registers it reads */
-};
-
-struct helper {
-    const char *name, *text;
-};
-static const struct helper helpers[] = {
-#define HELPER(name, text) {#name, text},
-#include "c_helpers.def"
-#undef HELPER
-};
-enum { HELPER_COUNT = sizeof helpers / sizeof *helpers };
+enum { WIDTH = 118 };
 
 struct emitter {
     const struct lp_kernel *k;
     struct oct_arena *a;
     struct oct_text *out;
     struct lp_names n;
-    uint64_t *helpers;
-    bool *live; /* register is read by something that matters */
+    struct lp_c_file *file;
+    bool *live;     /* register is read by something that matters */
+    int *mask_bits; /* register: bits of a lane, where it is a mask of several */
     int32_t *ndefs, *nuses;
     const struct lp_stmt **home;   /* innermost loop (NULL: the function) that holds all occurrences of a register */
     const struct lp_stmt **first;  /* its first occurrence */
     const struct lp_stmt **parent; /* by loop variable: the loop around that loop */
-    struct expr *pending;          /* register: expression not yet printed, text NULL otherwise */
+    struct lp_c_expr *pending;     /* register: expression not yet printed, text NULL otherwise */
     int32_t *order;                /* registers with a pending expression, oldest first */
     int npending;
     const struct lp_stmt *block; /* loop at work */
     int depth;
 };
 
-static const char *const c_types[LP_ELEM_COUNT] = {"int8_t",   "uint8_t", "int16_t", "uint16_t", "int32_t",
-                                                   "uint32_t", "int64_t", "float",   "double",   "int32_t"};
-static const char *c_type(struct lp_type t) { return c_types[t.elem]; }
-static bool narrow(enum lp_elem e) { return e == LP_I8 || e == LP_U8 || e == LP_I16 || e == LP_U16; }
-
-static void refuse(const struct emitter *e, const char *what, const char *which) {
-    oct_internal(e->k->cx, (struct oct_span){0, 0, 0}, "loops: C: %s: %s", which, what);
+static const char *register_type(struct emitter *e, int32_t reg) {
+    return lp_c_type(e->file, e->k->reg[reg].type, e->mask_bits[reg]);
 }
 
-/* ---- literals -----------------------------------------------------------------------------------------------------------------
- */
-
-static void use_helper(struct emitter *e, struct oct_text *t, const char *name, size_t len) {
-    for (int i = 0; i < HELPER_COUNT; i++)
-        if (strlen(helpers[i].name) == len && !memcmp(helpers[i].name, name, len)) {
-            *e->helpers |= (uint64_t)1 << i;
-            oct_text_addf(t, "oct_%s", helpers[i].name);
-            return;
-        }
-    refuse(e, "no such helper", oct_strndup(e->a, name, len));
-}
-
-static void add_float(struct emitter *e, struct oct_text *t, struct lp_val v) {
-    float f = (float)v.imm.f;
-    if (v.imm.f - v.imm.f != 0) { /* infinite or NaN: no literal without math.h */
-        int32_t bits;
-        memcpy(&bits, &f, 4);
-        if (v.type.elem == LP_F64) oct_text_add(t, "(double)");
-        use_helper(e, t, "of_bits", 7);
-        oct_text_addf(t, "(%" PRId32 ")", bits);
-    } else if (v.type.elem == LP_F32) {
-        oct_text_add_f32(t, f);
-        oct_text_add(t, "f");
-    } else {
-        char s[40];
-        for (int digits = 1; digits <= 17; digits++) {
-            snprintf(s, sizeof s, "%.*g", digits, v.imm.f);
-            if (strtod(s, NULL) == v.imm.f) break;
-        }
-        oct_text_addf(t, "%s%s", s, strpbrk(s, ".e") ? "" : ".0");
-    }
-}
-
-/* An integer as C type `e` (U32 also serves the unsigned form of narrower ones). */
-static void add_int(struct oct_text *t, enum lp_elem e, int64_t v) {
-    if (e == LP_I64) {
-        if (v == INT64_MIN) oct_text_add(t, "INT64_MIN");
-        else oct_text_addf(t, "INT64_C(%" PRId64 ")", v);
-    } else if (e == LP_I32 && v == INT32_MIN) oct_text_add(t, "INT32_MIN");
-    else oct_text_addf(t, "%" PRId64 "%s", v, e == LP_U32 ? "u" : "");
+/* One machine a file: its functions on vectors are spelled for one. */
+static void use_vectors(struct emitter *e) {
+    if (e->file->vectors && e->file->isa != e->k->isa) lp_c_refuse(e->file, "vectors of two ISAs", "file");
+    e->file->vectors = true;
+    e->file->isa = e->k->isa;
 }
 
 /* ---- expressions --------------------------------------------------------------------------------------------------------------
  */
 
-static void read_register(struct expr *x, int32_t reg) {
+static void read_register(struct lp_c_expr *x, int32_t reg) {
     for (int i = 0; i < x->nreads; i++)
         if (x->read[i] == reg) return;
-    if (x->nreads < MAX_READS) x->read[x->nreads++] = reg;
+    if (x->nreads < LP_C_MAX_READS) x->read[x->nreads++] = reg;
 }
 
 /* Takes a pending expression for its one use, or reads the register. */
-static struct expr operand(struct emitter *e, struct lp_val v) {
-    struct expr x = {.level = ATOM};
-    if (lp_is_imm(v)) {
-        struct oct_text t;
-        oct_text_init(&t, e->a);
-        if (lp_is((enum lp_elem)v.type.elem, LP_FLOATS)) add_float(e, &t, v);
-        else add_int(&t, (enum lp_elem)v.type.elem, v.imm.i);
-        x.text = t.s;
-        if (t.s[0] == '-') x.level = LOOSE;
-        return x;
-    }
+static struct lp_c_expr operand(struct emitter *e, struct lp_val v) {
+    struct lp_c_expr x = {.level = LP_C_ATOM};
+    if (lp_is_imm(v)) return lp_c_literal(e->file, v);
     if (e->pending[v.reg].text) {
         x = e->pending[v.reg];
         e->pending[v.reg].text = NULL;
@@ -135,161 +67,81 @@ static struct expr operand(struct emitter *e, struct lp_val v) {
     return x;
 }
 
-static void absorb(struct expr *into, const struct expr *x) {
+static void absorb(struct lp_c_expr *into, const struct lp_c_expr *x) {
     into->loads |= x->loads;
     for (int i = 0; i < x->nreads; i++) read_register(into, x->read[i]);
 }
 
-static void add_operand(struct oct_text *t, const struct expr *x, enum level need) {
-    oct_text_addf(t, x->level < need ? "(%s)" : "%s", x->text);
-}
-
-/* Operand as an unsigned type `to`, so that arithmetic wraps; no cast where it is that already. */
-static void add_unsigned(struct oct_text *t, const struct expr *x, struct lp_val v, enum lp_elem from, const char *to) {
-    if (lp_is_imm(v) && v.imm.i >= 0 && from != LP_I64) oct_text_addf(t, "%" PRId64 "u", v.imm.i);
-    else if (!strcmp(c_types[from], to)) add_operand(t, x, UNARY);
-    else {
-        oct_text_addf(t, "(%s)", to);
-        add_operand(t, x, UNARY);
+/* Text of a value as an operand of several lanes: an immediate, or a mask, made like the register it stands beside. */
+static const char *lanes_of(struct emitter *e, const struct lp_val v, const struct lp_c_expr *x, struct lp_type t, int bits) {
+    if (t.lanes == 1) return x->text;
+    if (lp_is_imm(v)) {
+        const bool mask = t.elem == LP_MASK;
+        return oct_sprintf(e->a, "%s(%s)", lp_c_splat(e->file, t, bits), mask ? (v.imm.i ? "-1" : "0") : x->text);
     }
+    if (t.elem == LP_MASK && e->mask_bits[v.reg] != bits)
+        return oct_sprintf(e->a, "%s(%s)", lp_c_mask_to(e->file, t.lanes, e->mask_bits[v.reg], bits), x->text);
+    return x->text;
 }
 
-static const char *unsigned_type(enum lp_elem e, int at_least) {
-    int bits = lp_elem_bits(e) < at_least ? at_least : lp_elem_bits(e);
-    return bits == 8 ? "uint8_t" : bits == 16 ? "uint16_t" : bits == 32 ? "uint32_t" : "uint64_t";
+static bool on_vectors(const struct emitter *e, const struct lp_stmt *s) {
+    for (int i = 0; i < s->nargs; i++)
+        if (s->arg[i].type.lanes > 1) return true;
+    return s->dst >= 0 && e->k->reg[s->dst].type.lanes > 1;
 }
 
-/* Rows that C spells as a call of a helper: "@name(...)", perhaps cast back. */
-static bool is_call(enum lp_row row) {
-    const char *p = lp_row_info(row)->c[LP_ISA_C99];
-    return p && (p[0] == '@' || !strncmp(p, "$N{@", 4));
-}
-
-static enum level place(enum lp_row row, int arg) {
-    switch (row) {
-    case LP_OP_add_nw:
-    case LP_OP_fadd: return PRODUCT;
-    case LP_OP_sub_nw:
-    case LP_OP_fsub: return arg ? UNARY : PRODUCT;
-    case LP_OP_mov:
-    case LP_OP_pin: return LOOSE;
-    case LP_OP_mul_nw:
-    case LP_OP_fmul:
-    case LP_OP_mull:
-    case LP_OP_sarv:
-    case LP_OP_cvt:
-    case LP_OP_i2f:
-    case LP_OP_i2d:
-    case LP_OP_f2d:
-    case LP_OP_d2f: return UNARY;
-    default: return is_call(row) ? LOOSE : ATOM;
+static struct lp_c_expr call(struct emitter *e, const struct lp_stmt *s, const struct lp_c_expr *arg) {
+    const struct lp_type to = e->k->reg[s->dst].type;
+    const int own = to.elem == LP_MASK ? e->mask_bits[s->dst] : 0;
+    struct lp_type type[LP_MAX_ARGS];
+    struct oct_text t;
+    use_vectors(e);
+    oct_text_init(&t, e->a);
+    lp_row_operands(s, to, type);
+    const int bits = lp_c_mask_bits(s->row, to, type, own);
+    const bool convert = to.elem == LP_MASK && to.lanes > 1 && bits != own;
+    if (convert) oct_text_addf(&t, "%s(", lp_c_mask_to(e->file, to.lanes, bits, own));
+    if (s->row == LP_OP_mov) oct_text_add(&t, lanes_of(e, s->arg[0], &arg[0], type[0], bits));
+    else if (s->row == LP_OP_splat) {
+        oct_text_addf(&t, "%s(", lp_c_splat(e->file, to, bits));
+        oct_text_addf(&t, to.elem == LP_MASK ? "-(%s))" : "%s)", arg[0].text);
+    } else {
+        oct_text_addf(&t, "%s(", lp_c_row(e->file, s, to, type, bits));
+        for (int i = 0; i < s->nargs; i++)
+            oct_text_addf(&t, "%s%s", i ? ", " : "", lanes_of(e, s->arg[i], &arg[i], type[i], bits));
+        if (strchr(lp_row_info(s->row)->signature, '#')) oct_text_addf(&t, ", %" PRId64, s->imm);
+        oct_text_add(&t, ")");
     }
+    if (convert) oct_text_add(&t, ")");
+    return (struct lp_c_expr){.text = t.s, .level = LP_C_ATOM};
 }
 
-static enum level level_of(enum lp_row row, bool cast, const struct expr *arg) {
-    if (cast) return UNARY;
-    switch (row) {
-    case LP_OP_mov:
-    case LP_OP_pin: return arg->level;
-    case LP_OP_mul_nw:
-    case LP_OP_fmul:
-    case LP_OP_mull: return PRODUCT;
-    case LP_OP_cvt:
-    case LP_OP_sat:
-    case LP_OP_i2f:
-    case LP_OP_i2d:
-    case LP_OP_f2d:
-    case LP_OP_d2f: return UNARY;
-    default: return is_call(row) ? ATOM : LOOSE;
-    }
-}
-
-/* Nearest value of the result type; only the comparisons that can matter. */
-static void add_saturating(struct oct_text *t, const struct expr *x, enum lp_elem from, enum lp_elem to) {
-    oct_text_addf(t, "(%s)(", c_types[to]);
-    if (lp_elem_min(from) < lp_elem_min(to)) {
-        oct_text_addf(t, "%s < ", x->text);
-        add_int(t, from, lp_elem_min(to));
-        oct_text_add(t, " ? ");
-        add_int(t, from, lp_elem_min(to));
-        oct_text_add(t, " : ");
-    }
-    if (lp_elem_max(from) > lp_elem_max(to)) {
-        oct_text_addf(t, "%s > ", x->text);
-        add_int(t, from, lp_elem_max(to));
-        oct_text_add(t, " ? ");
-        add_int(t, from, lp_elem_max(to));
-        oct_text_add(t, " : ");
-    }
-    oct_text_addf(t, "%s)", x->text);
-}
-
-/* Fills in a template of loops.def. */
-static struct expr spell(struct emitter *e, const struct lp_stmt *s) {
-    const char *p = lp_row_info(s->row)->c[e->k->isa];
-    if (!p) p = lp_row_info(s->row)->c[LP_ISA_C99];
-    if (!p || e->k->reg[s->dst].type.lanes > 1) refuse(e, "no spelling for this ISA", lp_row_info(s->row)->name);
-    struct lp_type dst = e->k->reg[s->dst].type;
-    enum lp_elem from = s->nargs ? (enum lp_elem)s->arg[0].type.elem : (enum lp_elem)dst.elem;
-    struct expr arg[LP_MAX_ARGS], x = {.level = LOOSE};
+static struct lp_c_expr spell(struct emitter *e, const struct lp_stmt *s) {
+    struct lp_c_expr arg[LP_MAX_ARGS], x, all = {0};
     for (int i = 0; i < s->nargs; i++) {
         arg[i] = operand(e, s->arg[i]);
-        absorb(&x, &arg[i]);
+        absorb(&all, &arg[i]);
     }
-    struct oct_text t;
-    oct_text_init(&t, e->a);
-    const char *close = "";
-    while (*p) {
-        if (!strncmp(p, "%sat", 4)) {
-            add_saturating(&t, &arg[0], from, (enum lp_elem)dst.elem);
-            p += 4;
-        } else if (*p == '@') {
-            size_t len = strspn(p + 1, "abcdefghijklmnopqrstuvwxyz_0123456789");
-            const char *name = p[len + 1] == '$' ? oct_sprintf(e->a, "%.*s%d", (int)len, p + 1, from == LP_I64 ? 64 : 32)
-                                                 : oct_strndup(e->a, p + 1, len);
-            use_helper(e, &t, name, strlen(name));
-            p += len + (p[len + 1] == '$' ? 3 : 1);
-        } else if (*p == '}') {
-            oct_text_add(&t, close);
-            p++;
-        } else if (*p != '$') oct_text_addn(&t, p++, 1);
-        else if (p[1] == 'N' || p[1] == 'R') {
-            bool cast = p[1] == 'N' ? narrow((enum lp_elem)dst.elem) : dst.elem != LP_U32;
-            if (cast) oct_text_addf(&t, "(%s)(", c_type(dst));
-            close = cast ? ")" : "";
-            p += 3;
-        } else if (p[1] == 'T') {
-            oct_text_add(&t, c_type(dst));
-            p += 2;
-        } else if (p[1] == 'i') {
-            oct_text_addf(&t, "%" PRId64, s->imm);
-            p += 2;
-        } else if (p[1] == 'w' || p[1] == 'u') {
-            int i = p[2] - 'a';
-            enum lp_elem el = (enum lp_elem)s->arg[i].type.elem;
-            add_unsigned(&t, &arg[i], s->arg[i], el, unsigned_type(el, p[1] == 'w' ? 32 : 8));
-            p += 3;
-        } else {
-            add_operand(&t, &arg[p[1] - 'a'], place(s->row, p[1] - 'a'));
-            p += 2;
-        }
+    if (on_vectors(e, s)) x = call(e, s, arg);
+    else {
+        const char *imm = oct_sprintf(e->a, "%" PRId64, s->imm);
+        x = lp_c_fill(e->file, s->row, (enum lp_elem)e->k->reg[s->dst].type.elem, s->nargs, s->arg, arg, imm);
     }
-    x.text = t.s ? t.s : "";
-    x.level = level_of(s->row, *close != 0, &arg[0]);
+    absorb(&x, &all);
     return x;
 }
 
 /* buffer[affine]: the verifier proved it within [0, size), and each partial sum within int32_t. */
-static struct expr element(struct emitter *e, const struct lp_stmt *s) {
+static struct lp_c_expr element(struct emitter *e, const struct lp_stmt *s) {
     const struct lp_buf *b = &e->k->buf[s->buf];
-    struct expr x = {.level = ATOM, .loads = b->kind != LP_BUF_IN && b->kind != LP_BUF_CONST};
+    struct lp_c_expr x = {.level = LP_C_ATOM, .loads = b->kind != LP_BUF_IN && b->kind != LP_BUF_CONST};
     struct oct_text t;
     oct_text_init(&t, e->a);
     oct_text_addf(&t, "%s[", e->n.buf[s->buf]);
     size_t start = t.len;
-    if (llabs(s->addr.base) > INT32_MAX) refuse(e, "address constant out of range", b->name);
+    if (llabs(s->addr.base) > INT32_MAX) lp_c_refuse(e->file, "address constant out of range", b->name);
     for (int i = 0; i < s->addr.nterms; i++)
-        if (llabs(s->addr.term[i].coef) > INT32_MAX) refuse(e, "address constant out of range", b->name);
+        if (llabs(s->addr.term[i].coef) > INT32_MAX) lp_c_refuse(e->file, "address constant out of range", b->name);
     for (int i = 0; i < s->addr.nterms; i++) {
         int64_t c = s->addr.term[i].coef;
         if (!c) continue;
@@ -298,11 +150,11 @@ static struct expr element(struct emitter *e, const struct lp_stmt *s) {
         if (llabs(c) != 1) oct_text_addf(&t, " * %" PRId64, (int64_t)llabs(c));
     }
     if (s->addr.index.type.lanes) {
-        struct expr index = operand(e, s->addr.index);
+        struct lp_c_expr index = operand(e, s->addr.index);
         absorb(&x, &index);
         bool alone = t.len == start && !s->addr.base;
         if (t.len > start) oct_text_add(&t, " + ");
-        add_operand(&t, &index, alone ? LOOSE : PRODUCT);
+        lp_c_add_operand(&t, &index, alone ? LP_C_LOOSE : LP_C_PRODUCT);
     }
     if (t.len == start) oct_text_addf(&t, "%" PRId64, s->addr.base);
     else if (s->addr.base) oct_text_addf(&t, " %c %" PRId64, s->addr.base < 0 ? '-' : '+', (int64_t)llabs(s->addr.base));
@@ -320,12 +172,12 @@ static void indent(struct emitter *e) {
 
 static void assign(struct emitter *e, int32_t reg, const struct lp_stmt *s, const char *text) {
     indent(e);
-    if (e->home[reg] == e->block && (!s || e->first[reg] == s)) oct_text_addf(e->out, "%s ", c_type(e->k->reg[reg].type));
+    if (e->home[reg] == e->block && (!s || e->first[reg] == s)) oct_text_addf(e->out, "%s ", register_type(e, reg));
     oct_text_addf(e->out, "%s = %s;\n", e->n.reg[reg], text);
 }
 
 static void flush_one(struct emitter *e, int32_t reg) {
-    struct expr x = operand(e, (struct lp_val){e->k->reg[reg].type, reg, {0}});
+    struct lp_c_expr x = operand(e, (struct lp_val){e->k->reg[reg].type, reg, {0}});
     assign(e, reg, NULL, x.text);
 }
 
@@ -338,6 +190,21 @@ static void flush(struct emitter *e, int32_t reg, bool memory) {
         if (hit) flush_one(e, r);
         else i++;
     }
+}
+
+/* Type of what is loaded or stored; its mask, as wide as its lanes, text NULL where there is none. */
+static struct lp_type access_type(struct emitter *e, const struct lp_stmt *s) {
+    const struct lp_type t = s->kind == LP_STMT_LOAD ? e->k->reg[s->dst].type : s->arg[0].type;
+    if (t.lanes > 1) use_vectors(e);
+    return t;
+}
+static struct lp_c_expr mask_of(struct emitter *e, const struct lp_stmt *s) {
+    struct lp_c_expr m = {0};
+    if (!s->mask.type.lanes) return m;
+    const struct lp_type t = access_type(e, s);
+    m = operand(e, s->mask);
+    m.text = lanes_of(e, s->mask, &m, lp_vector(LP_MASK, t.lanes), lp_elem_bits((enum lp_elem)t.elem));
+    return m;
 }
 
 static int mentions(const char *text, char operand_letter) {
@@ -359,30 +226,50 @@ static void print_statement(struct emitter *e, const struct lp_stmt *s) {
         oct_text_add(e->out, " */\n");
         return;
     }
-    if (s->mask.type.lanes || (s->kind == LP_STMT_STORE && s->arg[0].type.lanes > 1))
-        refuse(e, "vector access without spelling", "access");
     if (s->kind == LP_STMT_STORE) {
-        struct expr v = operand(e, s->arg[0]), at = element(e, s);
+        struct lp_c_expr v = operand(e, s->arg[0]), m = mask_of(e, s), at = element(e, s);
         flush(e, -1, true);
         indent(e);
-        oct_text_addf(e->out, "%s = %s;\n", at.text, v.text);
+        const struct lp_type t = access_type(e, s);
+        if (t.lanes > 1) {
+            oct_text_addf(e->out, "%s(&%s, %s%s%s);\n", lp_c_store(e->file, t, m.text != NULL), at.text,
+                          lanes_of(e, s->arg[0], &v, t, 0), m.text ? ", " : "", m.text ? m.text : "");
+        } else {
+            if (m.text) oct_text_addf(e->out, "if (%s) ", m.text);
+            oct_text_addf(e->out, "%s = %s;\n", at.text, v.text);
+        }
+        return;
+    }
+    if (s->kind == LP_STMT_OP && s->row == LP_OP_prefetch && e->k->isa != LP_ISA_C99) {
+        struct lp_c_expr at = element(e, s);
+        indent(e);
+        oct_text_addf(e->out, "__builtin_prefetch(&%s);\n", at.text);
         return;
     }
     if (s->dst < 0 || !e->live[s->dst]) return;
-    struct expr x;
+    struct lp_c_expr x;
     if (s->kind == LP_STMT_LOAD) {
-        if (e->k->reg[s->dst].type.lanes > 1) refuse(e, "vector access without spelling", "load");
+        const struct lp_type t = access_type(e, s);
+        struct lp_c_expr m = mask_of(e, s);
         x = element(e, s);
+        absorb(&x, &m);
+        if (t.lanes > 1)
+            x.text = oct_sprintf(e->a, "%s(&%s%s%s)", lp_c_load(e->file, t, m.text != NULL), x.text, m.text ? ", " : "",
+                                 m.text ? m.text : "");
+        else if (m.text) {
+            x.text = oct_sprintf(e->a, "%s ? %s : 0", m.text, x.text);
+            x.level = LP_C_LOOSE;
+        }
     } else {
         const char *template = lp_row_info(s->row)->c[LP_ISA_C99];
         for (int i = 0; i < s->nargs; i++)
-            if (!lp_is_imm(s->arg[i]) && e->pending[s->arg[i].reg].text && template &&
+            if (!lp_is_imm(s->arg[i]) && e->pending[s->arg[i].reg].text && template && !on_vectors(e, s) &&
                 (template[0] == '%' || mentions(template, (char)('a' + i)) > 1))
                 flush_one(e, s->arg[i].reg);
         x = spell(e, s);
     }
     bool fold = !e->k->reg[s->dst].name && e->ndefs[s->dst] == 1 && e->nuses[s->dst] == 1 && e->home[s->dst] == e->block &&
-                x.nreads < MAX_READS && strlen(x.text) < WIDTH - 40;
+                x.nreads < LP_C_MAX_READS && strlen(x.text) < WIDTH - 40;
     if (fold) {
         e->pending[s->dst] = x;
         e->order[e->npending++] = s->dst;
@@ -412,6 +299,23 @@ static void find_live(struct emitter *e) {
             mark(e, s->addr.index, &changed);
             mark(e, s->mask, &changed);
         }
+    }
+}
+
+/* A mask is as wide as what it was first made of, so that what it guards need not be converted to it. */
+static void find_mask_bits(struct emitter *e) {
+    struct lp_walk w;
+    lp_walk_start(&w, e->k);
+    for (const struct lp_stmt *s; (s = lp_walk_next(&w));) {
+        if (lp_is_loop(s) || s->kind != LP_STMT_OP || s->dst < 0) continue;
+        const struct lp_type to = e->k->reg[s->dst].type;
+        if (to.elem != LP_MASK || to.lanes == 1 || e->mask_bits[s->dst]) continue;
+        int bits = 8;
+        for (int i = s->nargs; i-- > 0;)
+            if (!lp_is_imm(s->arg[i]) && s->arg[i].type.elem == LP_MASK && e->mask_bits[s->arg[i].reg])
+                bits = e->mask_bits[s->arg[i].reg];
+        const struct lp_type arg = s->arg[0].type;
+        e->mask_bits[s->dst] = lp_c_mask_bits(s->row, to, &arg, bits);
     }
 }
 
@@ -466,7 +370,7 @@ static void declare(struct emitter *e, const int32_t *at_head, int32_t n) {
     for (int32_t i = 0; i < n; i++) {
         if (e->home[at_head[i]] != e->block) continue;
         indent(e);
-        oct_text_addf(e->out, "%s %s;\n", c_type(e->k->reg[at_head[i]].type), e->n.reg[at_head[i]]);
+        oct_text_addf(e->out, "%s %s;\n", register_type(e, at_head[i]), e->n.reg[at_head[i]]);
     }
 }
 
@@ -490,7 +394,7 @@ static void print_parameters(struct emitter *e) {
     const struct lp_kernel *k = e->k;
     for (int32_t i = 0; i < k->nbufs; i++) {
         bool constant = k->buf[i].kind == LP_BUF_IN || k->buf[i].kind == LP_BUF_CONST;
-        oct_text_addf(e->out, "%s%s%s *restrict %s", i ? ", " : "", constant ? "const " : "", c_types[k->buf[i].elem],
+        oct_text_addf(e->out, "%s%s%s *restrict %s", i ? ", " : "", constant ? "const " : "", lp_c_scalar(k->buf[i].elem),
                       e->n.buf[i]);
     }
     if (k->has_range) oct_text_addf(e->out, "%sint32_t lo, int32_t hi", k->nbufs ? ", " : "");
@@ -507,22 +411,25 @@ static void print_unused(struct emitter *e) {
         if (!used[i]) oct_text_addf(e->out, "    (void)%s;\n", e->n.buf[i]);
 }
 
-void lp_emit_c(struct oct_text *out, const struct lp_kernel *k, const char *name, uint64_t *used_helpers) {
+void lp_emit_c(struct oct_text *out, const struct lp_kernel *k, const char *name, struct lp_c_file *file) {
     struct oct_arena *a = oct_arena_new(k->cx);
     struct emitter e = {.k = k,
                         .a = a,
                         .out = out,
                         .n = lp_name_all(k, a),
-                        .helpers = used_helpers,
+                        .file = file,
                         .live = OCT_NEW_N(a, bool, k->nregs),
+                        .mask_bits = OCT_NEW_N(a, int, k->nregs),
                         .ndefs = OCT_NEW_N(a, int32_t, k->nregs),
                         .nuses = OCT_NEW_N(a, int32_t, k->nregs),
                         .home = OCT_NEW_N(a, const struct lp_stmt *, k->nregs),
                         .first = OCT_NEW_N(a, const struct lp_stmt *, k->nregs),
                         .parent = OCT_NEW_N(a, const struct lp_stmt *, k->nvars),
-                        .pending = OCT_NEW_N(a, struct expr, k->nregs),
+                        .pending = OCT_NEW_N(a, struct lp_c_expr, k->nregs),
                         .order = OCT_NEW_N(a, int32_t, k->nregs)};
+    file->floats |= lp_has_floats(k);
     find_live(&e);
+    find_mask_bits(&e);
     find_homes(&e);
     int32_t *at_head = OCT_NEW_N(a, int32_t, k->nregs), nheads = find_heads(&e, at_head);
     oct_text_addf(out, "static void %s(", name);
@@ -555,43 +462,4 @@ void lp_emit_c(struct oct_text *out, const struct lp_kernel *k, const char *name
     }
     oct_text_add(out, "}\n");
     oct_arena_free(a);
-}
-
-void lp_emit_c_helpers(struct oct_text *out, uint64_t wanted) {
-    for (int i = HELPER_COUNT - 1; i >= 0; i--) { /* helpers that wanted ones call stand above them */
-        if (!(wanted >> i & 1)) continue;
-        for (const char *p = helpers[i].text; (p = strchr(p, '@')); p++)
-            for (int j = 0; j < i; j++) {
-                size_t len = strlen(helpers[j].name);
-                if (!strncmp(p + 1, helpers[j].name, len) && p[len + 1] == '(') wanted |= (uint64_t)1 << j;
-            }
-    }
-    for (int i = 0; i < HELPER_COUNT; i++) {
-        if (!(wanted >> i & 1)) continue;
-        const char *p = helpers[i].text;
-        for (const char *at; (at = strchr(p, '@')); p = at + 1) {
-            oct_text_addn(out, p, (size_t)(at - p));
-            oct_text_add(out, "oct_");
-        }
-        oct_text_add(out, p);
-    }
-}
-
-void lp_emit_c_prologue(struct oct_text *out, bool floats) {
-    oct_text_add(out, "/* Loops stay loops: gcc would make calls of some, to memmove too. */\n"
-                      "#if defined __GNUC__ && !defined __clang__\n"
-                      "#pragma GCC optimize(\"no-tree-loop-distribute-patterns\")\n"
-                      "#endif\n");
-    if (!floats) return;
-    oct_text_add(out, "#ifdef __FAST_MATH__\n"
-                      "#error \"octavo: results are defined by IEEE arithmetic; compile without -ffast-math\"\n"
-                      "#endif\n"
-                      "/* Multiply, then add: no contraction into one rounding. */\n"
-                      "#if defined __clang__\n"
-                      "#pragma STDC FP_CONTRACT OFF\n"
-                      "#elif defined __GNUC__\n"
-                      "#pragma GCC optimize(\"fp-contract=off\")\n"
-                      "#else\n"
-                      "#pragma STDC FP_CONTRACT OFF\n"
-                      "#endif\n");
 }

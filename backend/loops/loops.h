@@ -13,8 +13,8 @@
 
 enum lp_elem { LP_I8, LP_U8, LP_I16, LP_U16, LP_I32, LP_U32, LP_I64, LP_F32, LP_F64, LP_MASK, LP_ELEM_COUNT };
 struct lp_type {
-    uint8_t elem;   /* enum lp_elem; LP_MASK: one truth value per lane */
-    uint8_t lanes;  /* 1..64 */
+    uint8_t elem;  /* enum lp_elem; LP_MASK: one truth value per lane */
+    uint8_t lanes; /* 1..64 */
 };
 static inline struct lp_type lp_scalar(enum lp_elem e) { return (struct lp_type){(uint8_t)e, 1}; }
 static inline struct lp_type lp_vector(enum lp_elem e, int lanes) { return (struct lp_type){(uint8_t)e, (uint8_t)lanes}; }
@@ -50,9 +50,9 @@ struct lp_buf {
     enum lp_elem elem;
     enum lp_buf_kind kind;
     enum lp_tail tail;
-    int64_t size;    /* elements that may be accessed: [0, size) */
-    int64_t overread;/* elements past size that may be loaded (their value unused) under LP_TAIL_OVERREAD */
-    int align;       /* bytes, of element 0 */
+    int64_t size;     /* elements that may be accessed: [0, size) */
+    int64_t overread; /* elements past size that may be loaded (their value unused) under LP_TAIL_OVERREAD */
+    int align;        /* bytes, of element 0 */
 };
 
 enum { LP_MAX_TERMS = 10, LP_MAX_ARGS = 4 };
@@ -65,10 +65,14 @@ struct lp_addr {
         int32_t var; /* number of the loop statement */
         int64_t coef;
     } term[LP_MAX_TERMS];
-    struct lp_val index;           /* type.lanes == 0: none */
+    struct lp_val index; /* type.lanes == 0: none */
     int64_t index_min, index_max;
 };
-static inline struct lp_addr lp_at(int64_t base) { struct lp_addr a = {0}; a.base = base; return a; }
+static inline struct lp_addr lp_at(int64_t base) {
+    struct lp_addr a = {0};
+    a.base = base;
+    return a;
+}
 struct lp_addr lp_plus(struct lp_addr a, int32_t var, int64_t coef);
 struct lp_addr lp_offset(struct lp_addr a, int64_t d);
 struct lp_addr lp_indexed(struct lp_addr a, struct lp_val index, int64_t min, int64_t max);
@@ -79,28 +83,28 @@ struct lp_stmt {
     struct lp_stmt *next;
     /* FOR, RANGE: for var in [0, trip) (RANGE: in [lo, hi), a sub-range of [0, trip) given at run time) */
     int32_t var;
-    const char *name;              /* of the variable; NOTE: the comment's text */
+    const char *name; /* of the variable; NOTE: the comment's text */
     int64_t trip;
     struct lp_stmt *body;
     /* OP: dst = row(arg...); LOAD: dst = buf[addr]; STORE: buf[addr] = arg[0]; masked when mask is a register */
     enum lp_row row;
-    int32_t dst;                   /* register, -1 for rows without result */
+    int32_t dst; /* register, -1 for rows without result */
     int nargs;
     struct lp_val arg[LP_MAX_ARGS];
-    int64_t imm;                   /* rows with an immediate: shift distance, lane, shuffle number */
-    const uint8_t *shuffle;        /* constant lane list of shuffles, lanes of the result */
+    int64_t imm;            /* rows with an immediate: shift distance, lane, shuffle number */
+    const uint8_t *shuffle; /* constant lane list of shuffles, lanes of the result */
     int32_t buf;
     struct lp_addr addr;
-    struct lp_val mask;            /* type.lanes == 0: none */
+    struct lp_val mask; /* type.lanes == 0: none */
 };
 struct lp_reg {
     struct lp_type type;
-    const char *name;              /* a readable base; printed name_N with a number where needed to be unique */
+    const char *name; /* a readable base; printed name_N with a number where needed to be unique */
 };
 struct lp_kernel {
     struct oct_ctx *cx;
     struct oct_arena *arena;
-    enum lp_isa isa;               /* C99 unless the builder sets it */
+    enum lp_isa isa; /* C99 unless the builder sets it */
     struct lp_buf *buf;
     int32_t nbufs, cap_bufs;
     struct lp_reg *reg;
@@ -110,7 +114,7 @@ struct lp_kernel {
     struct lp_stmt *body;
     /* builder state */
     struct lp_stmt **tail;
-    struct lp_stmt *open[24];      /* enclosing loops */
+    struct lp_stmt *open[24]; /* enclosing loops */
     struct lp_stmt **open_tail[24];
     int depth;
 };
@@ -121,21 +125,23 @@ struct lp_kernel *lp_new(struct oct_ctx *cx, struct oct_arena *a);
 int32_t lp_buffer(struct lp_kernel *k, const char *name, enum lp_elem elem, enum lp_buf_kind kind, int64_t size, int align);
 int32_t lp_loop(struct lp_kernel *k, const char *name, int64_t trip);  /* opens a loop, returns its variable */
 int32_t lp_range(struct lp_kernel *k, const char *name, int64_t trip); /* the runtime range, outermost */
-void lp_end(struct lp_kernel *k);                                     /* closes the innermost loop */
+void lp_end(struct lp_kernel *k);                                      /* closes the innermost loop */
 void lp_note(struct lp_kernel *k, const char *fmt, ...) OCT_PRINTF(2, 3);
-struct lp_val lp_reg(struct lp_kernel *k, struct lp_type t, const char *name);          /* a fresh register */
+struct lp_val lp_reg(struct lp_kernel *k, struct lp_type t, const char *name); /* a fresh register */
 struct lp_val lp_load(struct lp_kernel *k, const char *name, struct lp_type t, int32_t buf, struct lp_addr at);
 void lp_load_to(struct lp_kernel *k, struct lp_val dst, int32_t buf, struct lp_addr at);
 void lp_store(struct lp_kernel *k, int32_t buf, struct lp_addr at, struct lp_val v);
 /* Lanes whose mask is clear are not accessed; a load leaves 0 in them. Buffers with LP_TAIL_MASK only. */
-struct lp_val lp_load_masked(struct lp_kernel *k, const char *name, struct lp_type t, int32_t buf, struct lp_addr at, struct lp_val mask);
+struct lp_val lp_load_masked(struct lp_kernel *k, const char *name, struct lp_type t, int32_t buf, struct lp_addr at,
+                             struct lp_val mask);
 void lp_store_masked(struct lp_kernel *k, int32_t buf, struct lp_addr at, struct lp_val v, struct lp_val mask);
 void lp_prefetch(struct lp_kernel *k, int32_t buf, struct lp_addr at);
 /* Lanes of a (0..n-1) and b (n..2n-1), n the lanes of a, in the order of `lane` (`lanes` entries, copied). */
 struct lp_val lp_shuffle(struct lp_kernel *k, const char *name, struct lp_val a, struct lp_val b, int lanes, const uint8_t *lane);
-void lp_set(struct lp_kernel *k, struct lp_val dst, struct lp_val v);                   /* dst = v */
+void lp_set(struct lp_kernel *k, struct lp_val dst, struct lp_val v); /* dst = v */
 /* dst = row(args): the result type follows from the row's signature; conversions and the like take it from `t`. */
-struct lp_val lp_op(struct lp_kernel *k, const char *name, enum lp_row row, struct lp_type t, int nargs, const struct lp_val *arg, int64_t imm);
+struct lp_val lp_op(struct lp_kernel *k, const char *name, enum lp_row row, struct lp_type t, int nargs, const struct lp_val *arg,
+                    int64_t imm);
 void lp_op_to(struct lp_kernel *k, struct lp_val dst, enum lp_row row, int nargs, const struct lp_val *arg, int64_t imm);
 /* Shorthands for the common arities; result type = that of a (or t where given). */
 struct lp_val lp_op1(struct lp_kernel *k, const char *name, enum lp_row row, struct lp_type t, struct lp_val a);
@@ -148,26 +154,30 @@ void lp_legalise(struct lp_kernel *k, unsigned lacks);
 
 bool lp_has_floats(const struct lp_kernel *k); /* in a buffer or a register */
 
-/* ---- verifier, printer, evaluator ---------------------------------------------------------------------------------------------- */
+/* ---- verifier, printer, evaluator
+ * ---------------------------------------------------------------------------------------------- */
 /* Types, definite assignment, every access within its buffer for all loop values, range only outermost. Reports what is wrong in
  * `why` (in the arena) and returns false. */
 bool lp_verify(const struct lp_kernel *k, const char **why);
 /* Canonical text: equal text = equal kernel (names of registers and variables included). */
 void lp_print(struct oct_text *out, const struct lp_kernel *k);
-/* Runs a kernel on memory; mem[i] is buffer i. The only meaning there is: printers must agree with it. Traps (internal error) on a
- * kernel that lp_verify refuses, an index register outside its bounds, a *_nw row that wraps, a shift distance or divisor out of range.
- * lo, hi: the range (ignored without one). */
+/* Runs a kernel on memory; mem[i] is buffer i. The only meaning there is: printers must agree with it. Traps (internal error) on
+ * a kernel that lp_verify refuses, an index register outside its bounds, a *_nw row that wraps, a shift distance or divisor out
+ * of range. lo, hi: the range (ignored without one). */
 void lp_eval(const struct lp_kernel *k, void *const *mem, int64_t lo, int64_t hi);
 /* As lp_eval, and counts executed rows by enum lp_row into counts[LP_ROW_COUNT + 2] (loads and stores last); cost models. */
 void lp_eval_count(const struct lp_kernel *k, void *const *mem, int64_t lo, int64_t hi, uint64_t *counts);
 
-/* ---- C99 printer (emit_c.c) ------------------------------------------------------------------------------------------------------- */
-/* Definition of a static function `name(buffers..., int32_t lo, int32_t hi)` (lo, hi only with a range); every helper it needs is noted in *helpers (bit per helper row of loops.def), to be
- * printed once per file by lp_emit_c_helpers. */
-void lp_emit_c(struct oct_text *out, const struct lp_kernel *k, const char *name, uint64_t *helpers);
-void lp_emit_c_helpers(struct oct_text *out, uint64_t helpers);
-/* Goes before the first function of a file: keeps loops from becoming calls; with floats also refuses fast math and turns
- * contraction off. */
-void lp_emit_c_prologue(struct oct_text *out, bool floats);
+/* ---- C printer (emit_c.c, c_*.c)
+ * -------------------------------------------------------------------------------------------------- */
+/* What the kernels of one C file share: helpers, types, functions on vectors. Kernels with vectors are all for one ISA. */
+struct lp_c_file *lp_c_file_new(struct oct_ctx *cx, struct oct_arena *a);
+/* Definition of a static function `name(buffers..., int32_t lo, int32_t hi)` (lo, hi only with a range); what it needs is noted
+ * in the file. One lane is C99; vectors are GNU C with the intrinsics of the kernel's ISA. */
+void lp_emit_c(struct oct_text *out, const struct lp_kernel *k, const char *name, struct lp_c_file *file);
+/* What goes before the first function once all are printed, and behind the last: the compiler is told of the machine, to keep
+ * loops from becoming calls, and with floats to refuse fast math and not to contract; types, helpers, functions. */
+void lp_emit_c_prologue(struct oct_text *out, const struct lp_c_file *file);
+void lp_emit_c_epilogue(struct oct_text *out, const struct lp_c_file *file);
 
 #endif

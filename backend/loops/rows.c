@@ -3,17 +3,40 @@
 
 #include "rows.h"
 
-#define NONE [LP_ISA_C99] = NULL,
-#define C(s) [LP_ISA_C99] = s,
+#define NONE      [LP_ISA_C99] = NULL,
+#define C(s)      [LP_ISA_C99] = s,
+#define CV(s)     [LP_ISA_C99] = s, [LP_C_VECTOR] = s,
+#define V(s)      [LP_C_VECTOR] = s,
+#define L(s)      [LP_C_LANE] = s,
+#define AVX2(s)   [LP_ISA_AVX2] = s,
+#define AVX512(s) [LP_ISA_AVX512] = s,
+#define VNNI(s)   [LP_ISA_VNNI] = s,
 static const struct lp_row_info rows[LP_ROW_COUNT] = {
 #define ROW(name, sig, classes, kind, expr, c, llvm, doc) {#name, sig, doc, classes, {c}, llvm},
 #include "loops.def"
 #undef ROW
 };
-#undef C
 #undef NONE
+#undef C
+#undef CV
+#undef V
+#undef L
+#undef AVX2
+#undef AVX512
+#undef VNNI
 
 const struct lp_row_info *lp_row_info(enum lp_row row) { return &rows[row]; }
+
+enum lp_isa lp_isa_base(enum lp_isa isa) {
+    switch (isa) {
+    case LP_ISA_AVX512: return LP_ISA_AVX2;
+    case LP_ISA_VNNI: return LP_ISA_AVX512;
+    case LP_ISA_DOT: return LP_ISA_NEON;
+    case LP_ISA_I8MM: return LP_ISA_DOT;
+    case LP_ISA_MVE: return LP_ISA_DSP;
+    default: return LP_ISA_C99;
+    }
+}
 
 static const struct {
     const char *name;
@@ -106,10 +129,10 @@ static bool bind(struct binding *b, const struct atom *a, struct lp_val v) {
 }
 
 static bool fits(const struct binding *b, const struct atom *a, struct lp_type t) {
-    int n = b->n ? b->n : t.lanes;
+    int n = b->n ? b->n : t.lanes / a->times;
     switch (a->kind) {
-    case 'T': return t.elem == b->elem && t.lanes == n;
-    case 'U': return lp_is(t.elem, LP_INTS) && t.lanes == n;
+    case 'T': return t.elem == b->elem && t.lanes == n * a->times;
+    case 'U': return lp_is(t.elem, LP_INTS) && t.lanes == n * a->times;
     case 'V': return t.elem == b->elem && t.lanes >= 1 && t.lanes <= 64;
     case 'S': return t.elem == b->elem && t.lanes == 1;
     case 'M': return t.elem == LP_MASK && t.lanes == n;
@@ -139,12 +162,12 @@ bool lp_row_result(enum lp_row row, struct lp_type wanted, int nargs, const stru
     *why = "the result type must be given";
     switch (s.has_result ? s.result.kind : 0) {
     case 0: *out = (struct lp_type){0}; return true;
-    case 'T': *out = lp_vector((enum lp_elem)b.elem, n); return true;
+    case 'T': *out = lp_vector((enum lp_elem)b.elem, n * s.result.times); return true;
     case 'S': *out = lp_scalar((enum lp_elem)b.elem); return true;
     case 'M': *out = lp_vector(LP_MASK, n); return true;
     case 'E': *out = lp_vector((enum lp_elem)s.result.elem, s.result.exact ? s.result.exact : n * s.result.times); return true;
     case 'U':
-        if (b.n) out->lanes = (uint8_t)b.n;
+        if (b.n) out->lanes = (uint8_t)(b.n * s.result.times);
         return wanted.lanes != 0;
     default: return wanted.lanes != 0;
     }
@@ -169,6 +192,20 @@ bool lp_row_check(const struct lp_stmt *st, struct lp_type dst, const char **why
             if (st->shuffle[i] >= 2 * b.n) return false;
     }
     return true;
+}
+
+void lp_row_operands(const struct lp_stmt *st, struct lp_type dst, struct lp_type *type) {
+    const struct lp_row_info *r = &rows[st->row];
+    const struct signature s = parse(r->signature);
+    struct binding b;
+    const char *why;
+    (void)operands(r, &s, st->nargs, st->arg, &b, &why);
+    const int n = b.n ? b.n : s.result.exact || strchr("VS", s.result.kind) ? dst.lanes : dst.lanes / s.result.times;
+    for (int i = 0; i < st->nargs; i++) {
+        const struct atom *a = &s.arg[i];
+        type[i] = st->arg[i].type;
+        if (lp_is_imm(st->arg[i])) type[i].lanes = (uint8_t)(a->kind == 'S' ? 1 : a->exact ? a->exact : n * a->times);
+    }
 }
 
 /* ---- the walk

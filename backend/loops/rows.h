@@ -12,10 +12,11 @@
 #define LP_NUMS   (LP_INTS | LP_FLOATS)
 #define LP_ANY    (LP_NUMS | LP_IS(MASK))
 
+enum { LP_C_VECTOR = LP_ISA_COUNT, LP_C_LANE, LP_C_SPELLINGS }; /* beside the ISAs: GNU C for vectors, a lane at a time */
 struct lp_row_info {
     const char *name, *signature, *doc;
-    unsigned classes;            /* element types that T may be; 0: the signature fixes all */
-    const char *c[LP_ISA_COUNT]; /* spelling in C, NULL: none */
+    unsigned classes;              /* element types that T may be; 0: the signature fixes all */
+    const char *c[LP_C_SPELLINGS]; /* in C, by ISA: C99 for one lane; NULL: none */
     const char *llvm;
 };
 const struct lp_row_info *lp_row_info(enum lp_row row);
@@ -31,6 +32,11 @@ bool lp_row_result(enum lp_row row, struct lp_type wanted, int nargs, const stru
                    const char **why);
 /* Does the statement, an OP, keep to its row's signature with a destination of this type? */
 bool lp_row_check(const struct lp_stmt *s, struct lp_type dst, const char **why);
+
+/* Types of the operands, an immediate's with as many lanes as the row reads. */
+void lp_row_operands(const struct lp_stmt *s, struct lp_type dst, struct lp_type *type);
+/* Whose spellings serve too; C99 at last. */
+enum lp_isa lp_isa_base(enum lp_isa isa);
 
 /* Unique readable names: a register's base, then base_1, base_2, ...; loops side by side may share a name. */
 struct lp_names {

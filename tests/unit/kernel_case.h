@@ -291,17 +291,17 @@ static inline void kc_compare_c(void) {
     struct oct_text body, file;
     oct_text_init(&body, kc.arena);
     oct_text_init(&file, kc.arena);
-    uint64_t helpers = 0;
+    struct lp_c_file *shared = lp_c_file_new(&kc.cx, kc.arena);
     for (int i = 0; i < functions; i += step) {
-        lp_emit_c(&body, function[i], oct_sprintf(kc.arena, "k%d", i), &helpers);
+        lp_emit_c(&body, function[i], oct_sprintf(kc.arena, "k%d", i), shared);
         oct_text_addf(&body, "void w%d(void **m, int32_t hi);\nvoid w%d(void **m, int32_t hi) { (void)hi; k%d(", i, i, i);
         for (int j = 0; j < function[i]->nbufs; j++) oct_text_addf(&body, "%sm[%d]", j ? ", " : "", j);
         oct_text_addf(&body, "%s); }\n", function[i]->has_range ? ", 0, hi" : "");
     }
     oct_text_add(&file, "#include <stdint.h>\n");
-    lp_emit_c_prologue(&file, true);
-    lp_emit_c_helpers(&file, helpers);
+    lp_emit_c_prologue(&file, shared);
     oct_text_add(&file, body.s);
+    lp_emit_c_epilogue(&file, shared);
     for (int c = 0; c < (full ? 2 : 1); c++) {
         void *so = load_c(file.s, by[c]);
         for (int i = 0; i < kc.nran; i++) {
@@ -321,7 +321,7 @@ static inline void kc_compare_c(void) {
                 if (!kc_same(&k->buf[j], mem[j], kc.ran[i].after[j])) {
                     struct oct_text t;
                     oct_text_init(&t, kc.arena);
-                    lp_emit_c(&t, k, "kernel", &helpers);
+                    lp_emit_c(&t, k, "kernel", shared);
                     fail_msg("%s: buffer %s of\n%s", by[c], k->buf[j].name, t.s);
                 }
         }

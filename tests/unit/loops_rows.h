@@ -184,6 +184,9 @@ static inline double formula_float(const struct scalar_case *c, int i) {
     case LP_OP_fdiv: return a / b;
     case LP_OP_fmin: return isless(a, b) ? a : b;
     case LP_OP_fmax: return isgreater(a, b) ? a : b;
+    case LP_OP_fma:
+        return c->arg[0] == LP_F32 ? (double)fmaf((float)a, (float)b, (float)getf(c->in[2], LP_F32, i))
+                                   : fma(a, b, getf(c->in[2], LP_F64, i));
     case LP_OP_fneg: return copysign(a, signbit(a) ? 1.0 : -1.0);
     case LP_OP_fabs: return copysign(a, 1.0);
     case LP_OP_fsqrt: return sqrt(a);

@@ -71,17 +71,16 @@ static void printed_c_means_the_same(void **state) {
     struct oct_text body, file;
     oct_text_init(&body, arena);
     oct_text_init(&file, arena);
-    uint64_t helpers = 0;
+    struct lp_c_file *shared = lp_c_file_new(&cx, arena);
     for (int i = 0; i < cs->n; i++) {
         struct lp_kernel *k = case_kernel(&cs->c[i], 1);
         if (!count_lacked(k)) continue;
-        lp_emit_c(&body, legal(k), oct_sprintf(arena, "k%d", i), &helpers);
+        lp_emit_c(&body, legal(k), oct_sprintf(arena, "k%d", i), shared);
         oct_text_addf(&body, "void w%d(void **m);\nvoid w%d(void **m) { k%d(m[0], m[1], m[2]%s); }\n", i, i, i,
                       cs->c[i].nargs > 2 ? ", m[3]" : "");
     }
     oct_text_add(&file, "#include <stdint.h>\n");
-    lp_emit_c_prologue(&file, false);
-    lp_emit_c_helpers(&file, helpers);
+    lp_emit_c_prologue(&file, shared);
     oct_text_add(&file, body.s);
     void *got = oct_alloc(arena, COUNT * 8);
     for (size_t j = 0; j < compiler_count(); j++) {

@@ -25,15 +25,14 @@ static void printed_c_agrees_with_formulas(void **state) {
     struct oct_text body, file;
     oct_text_init(&body, arena);
     oct_text_init(&file, arena);
-    uint64_t helpers = 0;
+    struct lp_c_file *shared = lp_c_file_new(&cx, arena);
     for (int i = 0; i < cs->n; i++) {
-        lp_emit_c(&body, case_kernel(&cs->c[i], 1), oct_sprintf(arena, "k%d", i), &helpers);
+        lp_emit_c(&body, case_kernel(&cs->c[i], 1), oct_sprintf(arena, "k%d", i), shared);
         oct_text_addf(&body, "void w%d(void **m);\nvoid w%d(void **m) { k%d(m[0], m[1]%s%s); }\n", i, i, i,
                       cs->c[i].nargs > 1 ? ", m[2]" : "", cs->c[i].nargs > 2 ? ", m[3]" : "");
     }
     oct_text_add(&file, "#include <stdint.h>\n");
-    lp_emit_c_prologue(&file, true);
-    lp_emit_c_helpers(&file, helpers);
+    lp_emit_c_prologue(&file, shared);
     oct_text_add(&file, body.s);
     void *got = oct_alloc(arena, COUNT * 8);
     for (size_t j = 0; j < compiler_count(); j++) {
@@ -53,6 +52,55 @@ static void printed_c_agrees_with_formulas(void **state) {
         }
         dlclose(so);
     }
+}
+
+/* Vectors in C for an ISA that this machine runs: every row on every type, lanes in turn; all lanes where OCTAVO_FULL says so. */
+static void vectors_of(enum lp_isa isa) {
+    static const int lanes[] = {2, 3, 4, 8, 12, 16, 32, 64};
+    enum { N = sizeof lanes / sizeof *lanes };
+    struct cases *cs = make_cases();
+    struct oct_text body, file;
+    oct_text_init(&body, arena);
+    oct_text_init(&file, arena);
+    struct lp_c_file *shared = lp_c_file_new(&cx, arena);
+    int step = full_matrix() ? 1 : N;
+    for (int i = 0; i < cs->n; i++)
+        for (int j = i % step; j < N; j += step) {
+            struct lp_kernel *k = case_kernel(&cs->c[i], lanes[j]);
+            k->isa = isa;
+            lp_emit_c(&body, k, oct_sprintf(arena, "k%d_%d", i, j), shared);
+            oct_text_addf(&body, "void w%d_%d(void **m);\nvoid w%d_%d(void **m) { k%d_%d(m[0], m[1]%s%s); }\n", i, j, i, j, i, j,
+                          cs->c[i].nargs > 1 ? ", m[2]" : "", cs->c[i].nargs > 2 ? ", m[3]" : "");
+        }
+    oct_text_add(&file, "#include <stdint.h>\n");
+    lp_emit_c_prologue(&file, shared);
+    oct_text_add(&file, body.s);
+    lp_emit_c_epilogue(&file, shared);
+    void *got = oct_alloc(arena, COUNT * 8);
+    for (size_t c = 0; c < compiler_count(); c++) {
+        void *so = load_c(file.s, compilers[c]);
+        for (int i = 0; i < cs->n; i++)
+            for (int j = i % step; j < N; j += step) {
+                void (*run)(void **);
+                *(void **)&run = dlsym(so, oct_sprintf(arena, "w%d_%d", i, j));
+                assert_non_null(run);
+                void *mem[4] = {cs->c[i].in[0], cs->c[i].in[1], cs->c[i].in[2]};
+                mem[cs->c[i].nargs] = got;
+                memset(got, 0x55, COUNT * 8);
+                run(mem);
+                same(&cs->c[i], got, oct_sprintf(arena, "%s, %d lanes", compilers[c], lanes[j]));
+            }
+        dlclose(so);
+    }
+}
+static void vectors_in_gnu_c_agree_with_formulas(void **state) {
+    (void)state;
+    vectors_of(LP_ISA_C99);
+}
+static void vectors_for_avx2_agree_with_formulas(void **state) {
+    (void)state;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma")) skip();
+    vectors_of(LP_ISA_AVX2);
 }
 
 /* f2i, ffloor, fsqrt: helper functions in C; a dense sweep over all exponents and around every tie up to 2^24. */
@@ -86,11 +134,10 @@ static void float_helpers_agree_on_a_dense_sweep(void **state) {
     struct oct_text t, file;
     oct_text_init(&t, arena);
     oct_text_init(&file, arena);
-    uint64_t helpers = 0;
-    lp_emit_c(&t, k, "k", &helpers);
+    struct lp_c_file *shared = lp_c_file_new(&cx, arena);
+    lp_emit_c(&t, k, "k", shared);
     oct_text_add(&file, "#include <stdint.h>\n");
-    lp_emit_c_prologue(&file, true);
-    lp_emit_c_helpers(&file, helpers);
+    lp_emit_c_prologue(&file, shared);
     oct_text_addf(&file, "%svoid w(void **m);\nvoid w(void **m) { k(m[0], m[1]); }\n", t.s);
     for (size_t j = 0; j < compiler_count(); j++) {
         void *so = load_c(file.s, compilers[j]);
@@ -298,9 +345,8 @@ static void ranges_tables_and_text(void **state) {
                                "acc : i32 = mov 7\n  for c < 5\n"
                                "    t : i8 = x[5*r + 1*c + 0]\n    t_1 : i32 = cvt t\n    t_2 : i32 = add_nw t_1, 128\n"
                                "    t_3 : i32 = table[0 + t_2 in 0..255]\n    acc : i32 = add_nw acc, t_3\n  y[1*r + 0] = acc\n");
-    uint64_t helpers = 0;
-    lp_emit_c(&c, k, "rows", &helpers);
-    assert_int_equal(helpers, 0);
+    struct lp_c_file *shared = lp_c_file_new(&cx, arena);
+    lp_emit_c(&c, k, "rows", shared);
     assert_string_equal(c.s, "static void rows(const int8_t *restrict x, const int32_t *restrict table, int32_t *restrict y, "
                              "int32_t lo, int32_t hi) {\n"
                              "    for (int32_t r = lo; r < hi; ++r) {\n"
@@ -329,9 +375,9 @@ static void temporaries_keep_their_value(void **state) {
     lp_load(k, "unused", i32, b, lp_at(0));
     struct oct_text t;
     oct_text_init(&t, arena);
-    uint64_t helpers = 0;
+    struct lp_c_file *shared = lp_c_file_new(&cx, arena);
     oct_text_add(&t, "#include <stdint.h>\n");
-    lp_emit_c(&t, k, "k", &helpers);
+    lp_emit_c(&t, k, "k", shared);
     oct_text_add(&t, "void w(void **m);\nvoid w(void **m) { k(m[0]); }\n");
     int32_t want[3] = {77, 0, 0}, got[3];
     lp_eval(k, (void *[]){want}, 0, 0);
@@ -352,6 +398,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(evaluator_agrees_with_formulas),
         cmocka_unit_test(printed_c_agrees_with_formulas),
+        cmocka_unit_test(vectors_in_gnu_c_agree_with_formulas),
+        cmocka_unit_test(vectors_for_avx2_agree_with_formulas),
         cmocka_unit_test(float_helpers_agree_on_a_dense_sweep),
         cmocka_unit_test(dot_steps),
         cmocka_unit_test(shuffles_and_tails),
