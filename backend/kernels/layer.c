@@ -22,15 +22,57 @@ bool oct_layer_fits(const struct oct_kbuild *b) {
            oct_dtype_size(x->dtype) <= 2;
 }
 
+static int64_t bias_of(const struct oct_kbuild *b, int64_t o) {
+    const struct oct_node *bias = b->nin > 2 ? b->in[2].node : NULL;
+    return bias ? oct_load_int(bias->type.dtype, bias->data, o) : 0;
+}
+/* What codes less the zero point can be; padding is the zero point itself. */
+static void input_range(const struct oct_kbuild *b, int64_t *lo, int64_t *hi) {
+    const struct oct_node *x = b->in[0].node;
+    const int64_t zx = oct_zero(x->type.q, 0);
+    int32_t xlo, xhi;
+    oct_k_code_range(x, &xlo, &xhi);
+    *lo = (xlo < zx ? xlo : zx) - zx;
+    *hi = (xhi > zx ? xhi : zx) - zx;
+}
+
+bool oct_layer_narrow(const struct oct_kbuild *b) {
+    const struct oct_node *w = b->in[1].node;
+    const int64_t outputs = w->type.dim[0], n = oct_type_elements(&w->type, 1);
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t v = weight(w, i) - oct_zero(w->type.q, (uint32_t)(i / (n / outputs)));
+        if (v < INT8_MIN || v > INT8_MAX) return false;
+    }
+    return true;
+}
+
+int64_t oct_layer_reach(const struct oct_kbuild *b) {
+    const struct oct_node *w = b->in[1].node;
+    const int64_t outputs = w->type.dim[0], terms = oct_type_elements(&w->type, 1) / outputs;
+    int64_t dlo, dhi, reach = 0;
+    input_range(b, &dlo, &dhi);
+    for (int64_t o = 0; o < outputs; o++) {
+        int64_t lo = bias_of(b, o), hi = lo;
+        for (int64_t i = 0; i < terms; i++) {
+            const int64_t v = weight(w, o * terms + i) - oct_zero(w->type.q, (uint32_t)o);
+            lo += v < 0 ? v * dhi : v * dlo;
+            hi += v < 0 ? v * dlo : v * dhi;
+        }
+        if (-lo > reach) reach = -lo;
+        if (hi > reach) reach = hi;
+    }
+    return reach;
+}
+
 /* Zero-point folding, bounds of the accumulator from the weights at hand, the requantizer. */
 bool oct_layer_plan(struct layer *l, struct oct_kbuild *b) {
-    const struct oct_node *x = b->in[0].node, *w = b->in[1].node, *bias = b->nin > 2 ? b->in[2].node : NULL, *y = b->node;
+    const struct oct_node *x = b->in[0].node, *w = b->in[1].node, *y = b->node;
     const int64_t zx = oct_zero(x->type.q, 0), outputs = w->type.dim[0];
     int64_t terms = 1;
     for (int a = 1; a < w->type.rank; a++) terms *= w->type.dim[a];
-    int32_t xlo, xhi, qmin, qmax;
-    oct_k_code_range(x, &xlo, &xhi);
-    const int64_t dlo = (xlo < zx ? xlo : zx) - zx, dhi = (xhi > zx ? xhi : zx) - zx; /* padding is zx itself */
+    int32_t qmin, qmax;
+    int64_t dlo, dhi;
+    input_range(b, &dlo, &dhi);
     /* A sum with terms left out is the sum whose other codes are 0: so partial sums, which start from the folded bias, lie within
      * what codes can give once 0 is one of them. */
     const int64_t clo = dlo + zx, chi = dhi + zx, plo = clo < 0 ? clo : 0, phi = chi > 0 ? chi : 0;
@@ -44,8 +86,7 @@ bool oct_layer_plan(struct layer *l, struct oct_kbuild *b) {
     int64_t bound = 0;
     enum oct_profile profile = y->at.profile;
     for (int64_t o = 0; o < outputs; o++) {
-        int64_t first =
-            bias ? (bias->type.dtype == OCT_I64 ? ((const int64_t *)bias->data)[o] : ((const int32_t *)bias->data)[o]) : 0;
+        const int64_t first = bias_of(b, o);
         int64_t sum = 0, least = 0, most = 0, lo = first, hi = first, zw = oct_zero(w->type.q, (uint32_t)o);
         for (int64_t i = 0; i < terms; i++) {
             int64_t v = weight(w, o * terms + i) - zw;

@@ -19,6 +19,10 @@ struct layer {
 };
 /* Constant weights of 8 bits, codes in and out, a scale for the whole of either. */
 bool oct_layer_fits(const struct oct_kbuild *b);
+/* Do the weights less their zero points fit i8? */
+bool oct_layer_narrow(const struct oct_kbuild *b);
+/* No |accumulator| exceeds it. */
+int64_t oct_layer_reach(const struct oct_kbuild *b);
 /* Everything but the buffers; groups stay 1. Adds to the proof text, the counters and the fallbacks; false after diagnostics. */
 bool oct_layer_plan(struct layer *l, struct oct_kbuild *b);
 /* Buffers: x, y, bias, and behind it the words of the requantizer, per output channel. */

@@ -3,6 +3,7 @@
  * acc = b' + sum w x with b' = b - z_x sum w, so that no zero point is left in the loops (padding reads z_x from the border).
  * A tile is channels x pixels accumulators, each a register of its own; the loops over taps and input channels stay rolled. */
 #include "layer.h"
+#include "vec.h"
 
 bool oct_fits_dense(const struct oct_kbuild *b) { return oct_layer_fits(b); }
 bool oct_fits_conv2d(const struct oct_kbuild *b) {
@@ -240,6 +241,7 @@ bool oct_build_conv2d(struct oct_kbuild *b) {
     int64_t px = b->target->tile_px < MAX_PIXELS ? b->target->tile_px : MAX_PIXELS;
     if (px > width) px = width;
     if (depthwise) px = 1;
+    else if (b->target->vector_bits >= 256) oct_k_fallback(b, "scalar code: %s", oct_conv2d_vec_refuses(b));
     b->recipe = depthwise    ? "direct depthwise"
                 : groups > 1 ? "direct grouped"
                              : oct_sprintf(b->arena, "direct %d channels x %d pixels", (int)tile, (int)px);

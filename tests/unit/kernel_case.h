@@ -23,9 +23,10 @@ struct kc {
     struct oct_ctx cx;
     struct oct_arena *arena;
     uint64_t seed;
-    const struct oct_target *target; /* of the kernels to come */
-    struct oct_kbuild last;          /* the kernel that ran last */
-    int runs, sample;                /* of the kernels run, each sample-th is also compared as C (0: all) */
+    const struct oct_target *target;    /* of the kernels to come */
+    struct oct_kbuild last;             /* the kernel that ran last */
+    const struct oct_kernel_info *info; /* its row */
+    int runs, sample;                   /* of the kernels run, each sample-th is also compared as C (0: all) */
     struct kc_ran ran[4000];
     int nran;
     bool no_requant_proof;
@@ -163,6 +164,7 @@ static inline void kc_run_layout(struct oct_exec *ex, const struct oct_node *n, 
         fail_msg("%s: %s", text, t.s ? t.s : "refused");
     }
     kc.last = b;
+    kc.info = info;
     assert_true(kc.nran < (int)(sizeof kc.ran / sizeof *kc.ran));
     struct kc_ran *r = &kc.ran[kc.nran];
     if (kc.runs++ % (kc.sample ? kc.sample : 1) == 0) kc.nran++;

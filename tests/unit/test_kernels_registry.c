@@ -114,7 +114,12 @@ static const char *const cases[] = {
 
 static void every_case(void **state) {
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) kc_check("%s", cases[i]);
+    static const char *const targets[] = {"host", "x86-64-v3"}; /* without and with vectors */
+    for (size_t t = 0; t < sizeof targets / sizeof *targets; t++) {
+        kc.target = oct_target_find(targets[t]);
+        for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) kc_check("%s", cases[i]);
+    }
+    kc.target = oct_target_find("host");
 }
 
 /* The same without the proof of cheaper sequences: each profile's own. */

@@ -1,0 +1,10 @@
+/* vec.h - which layers vector kernels leave to the scalar ones. */
+#ifndef OCT_VEC_H
+#define OCT_VEC_H
+
+#include "kernels.h"
+
+/* Why linear_vec.c does not serve a convolution; NULL: it does. */
+const char *oct_conv2d_vec_refuses(const struct oct_kbuild *b);
+
+#endif
