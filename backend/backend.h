@@ -41,6 +41,7 @@ struct oct_compile_options {
     enum oct_io_layout io_layout;
     bool no_float, strict_float;
     bool self_test;                 /* NAME_selftest goes with it */
+    const char *debug_folder;       /* lines of the model's text go with the program; relative paths of it start here. NULL: none */
     bool no_requant_proof;          /* tests: always the profile's own sequence */
     bool no_source;                 /* the program is printed by another back end than C */
 };

@@ -90,7 +90,7 @@ int oct_program_function(struct oct_program *p, struct oct_arena *a, const struc
     const char *name = oct_sprintf(a, "%s_%d", what, p->nfunctions);
     for (int i = 0; i < p->entry[0].nparams; i++) /* a parameter keeps its name, which users see */
         if (strcmp(p->entry[0].param[i].name, name) == 0) name = oct_sprintf(a, "%s_", name), i = -1;
-    p->function[p->nfunctions] = (struct oct_function){name, k, text.s, doc};
+    p->function[p->nfunctions] = (struct oct_function){.name = name, .k = k, .text = text.s, .doc = doc};
     return p->nfunctions++;
 }
 
@@ -143,6 +143,8 @@ static struct oct_call call_of(struct oct_unit *u, const struct oct_step *s, pla
         else arg[i] = place(u, s, bind);
     }
     call.arg = arg;
+    if (u->program->source) call.line = oct_span_line(u->cx, s->node->span);
+    if (!u->program->function[call.function].line) u->program->function[call.function].line = call.line;
     return call;
 }
 
@@ -168,6 +170,7 @@ static void add_conversion(struct oct_unit *u, const struct oct_node *n, const c
     to->op = input ? OCT_OP_quantize : OCT_OP_dequantize;
     from->name = to->name = n->name;
     from->type = to->type = n->type;
+    from->span = to->span = n->span;
     struct oct_node *floats = input ? from : to;
     floats->type.dtype = OCT_F32;
     floats->type.q = NULL;
@@ -198,6 +201,18 @@ static void add_conversion(struct oct_unit *u, const struct oct_node *n, const c
     e->call[0] = call_of(u, s, converted);
 }
 
+/* Line info points into the text that the values come from: one, if any. */
+static void find_source(struct oct_unit *u) {
+    if (!u->opt->debug_folder) return;
+    OCT_FOR_NODES(u->m, n) {
+        const struct oct_source *s = oct_source_get(u->cx, n->span.source);
+        if (!s || !s->text) continue;
+        u->program->source = s->name;
+        u->program->folder = u->opt->debug_folder;
+        return;
+    }
+}
+
 void oct_program_make(struct oct_unit *u) {
     struct oct_program *p = u->program = OCT_NEW(u->a, struct oct_program);
     const int nin = u->plan.ninputs, nparams = nin + (int)u->m->noutputs;
@@ -206,6 +221,7 @@ void oct_program_make(struct oct_unit *u) {
     p->name = u->opt->name;
     p->file = u->opt->file ? u->opt->file : p->name;
     p->arena_bytes = u->plan.arena_bytes;
+    find_source(u);
     p->function = OCT_NEW_N(u->a, struct oct_function, u->plan.nsteps + 2 * nparams + OCT_SELFTEST_KERNELS + 1);
     p->constant = OCT_NEW_N(u->a, struct oct_constant, constants);
     p->entry = OCT_NEW_N(u->a, struct oct_entry, nparams + 2);

@@ -11,6 +11,7 @@ struct oct_function {
     const struct lp_kernel *k;
     const char *text; /* of the loops */
     const char *doc;  /* what it computes, without characters that could end a comment; NULL: nothing to say */
+    uint32_t line;    /* in the source, of the first value that it makes; 0: unknown */
 };
 /* Equal constants are one. */
 struct oct_constant {
@@ -28,6 +29,7 @@ struct oct_call {
     int function;      /* or OCT_CALL_RUN */
     const struct oct_arg *arg; /* one for each buffer of the kernel; of the run entry, for each parameter and the arena */
     int64_t lo, hi;            /* of a kernel with a range; hi 0: all of it */
+    uint32_t line;             /* in the source; 0: unknown */
 };
 struct oct_param {
     const char *name;
@@ -48,6 +50,7 @@ struct oct_entry {
 struct oct_program {
     const char *name; /* prefix of the entries */
     const char *file; /* of the files: FILE.c and so on */
+    const char *source, *folder; /* for line info: the model's text, and where a relative path starts; NULL: no line info */
     struct oct_function *function;
     int nfunctions;
     struct oct_constant *constant;

@@ -1,6 +1,8 @@
 /* compile.c - octavo compile: the pipeline from wherever the model stands, then a back end: NAME.c, .ll, .s, .o or .a with NAME.h
  * and NAME.json. LLVM IR, assembler, objects and libraries come from the LLVM back end; objects and libraries from a C compiler
  * where one is named. All of it appears, or nothing. */
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -61,6 +63,11 @@ static void decide_float(struct drv *d, struct oct_module *m) {
     m->option[OCT_OPT_quantize] = OCT_QUANTIZE_OFF;
     m->option_set |= (uint32_t)1 << OCT_OPT_quantize;
     oct_note(d->cx, (struct oct_span){0, 0, 0}, "no calibration data: compiled in float; --data CAL.npy quantizes");
+}
+
+static const char *here(struct drv *d) {
+    char path[PATH_MAX];
+    return realpath(".", path) ? oct_strdup(d->a, path) : ".";
 }
 
 /* A board's memory is the user's to know; the target's is what such boards have. */
@@ -189,6 +196,9 @@ bool verb_compile(struct drv *d) {
     opt.no_source = llvm != NULL;
     if (d->o.certify && to_stdout) return drv_misuse(d, "--certify writes a file: -o OUT");
     if (d->o.certify && llvm) d->toolchain = llvm->made_by(d->a);
+    if (d->o.debug && !llvm)
+        return drv_misuse(d, "--debug is for what octavo makes itself: --emit llvm, asm, obj or lib without --cc; for C: --cflags -g");
+    if (d->o.debug) opt.debug_folder = here(d);
     opt.self_test = d->o.self_test;
     if (d->o.weights >= 0) opt.weights = (enum oct_weights_mode)d->o.weights;
     if (d->o.io_layout >= 0) opt.io_layout = (enum oct_io_layout)d->o.io_layout;
@@ -202,6 +212,8 @@ bool verb_compile(struct drv *d) {
     struct oct_compiled *c = OCT_NEW(d->a, struct oct_compiled); /* lives until the outputs are written */
     if (!oct_compile(d->cx, d->a, m, &opt, c)) return false;
     compare_budgets(d, opt.target, c->program);
+    if (d->o.debug && !c->program->source)
+        oct_note(d->cx, (struct oct_span){0, 0, 0}, "the model has no text that line info could point into; 'octavo import' makes one");
     if (d->o.explain) oct_text_addn(&d->talk, c->explain.len ? c->explain.s : "", c->explain.len);
     if (to_stdout)
         return llvm ? write_llvm(d, &p, llvm, opt.target, c, true) : oct_outputs_add(d->out, "-", c->c.s, c->c.len);

@@ -42,6 +42,11 @@ struct drv_verb {
 #define VERB(name, args, least, most, options, doc) bool verb_##name(struct drv *d);
 #include "verbs.def"
 #undef VERB
+enum { /* a row that is there twice does not compile */
+#define VERB(name, args, least, most, options, doc) DRV_VERB_##name,
+#include "verbs.def"
+#undef VERB
+};
 const struct drv_verb *drv_verbs(int *n);
 /* An option's spelling; its value as the command line has it ("" for a flag), NULL where it was not given; setting it so. */
 const char *drv_option_spelling(enum drv_option o);

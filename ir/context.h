@@ -83,6 +83,8 @@ struct oct_source {
 /* Registers a source; text is not copied and must live as long as the context. Returns its number, from 1. */
 uint32_t oct_source_add(struct oct_ctx *cx, const char *name, const char *text, size_t len);
 const struct oct_source *oct_source_get(const struct oct_ctx *cx, uint32_t source);
+/* The line, from 1, where a span starts; 0 for a source without text. */
+uint32_t oct_span_line(const struct oct_ctx *cx, struct oct_span span);
 
 /* ---- diagnostics (diag.c, ids in diag.def) --------------------------------------------------------------------- */
 

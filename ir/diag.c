@@ -130,6 +130,11 @@ static struct place find(const struct oct_source *s, size_t at) {
     return p;
 }
 
+uint32_t oct_span_line(const struct oct_ctx *cx, struct oct_span span) {
+    const struct oct_source *s = oct_source_get(cx, span.source);
+    return s && s->text ? find(s, span.start).line : 0;
+}
+
 enum { TAB = 4, WIDTH = 110, BEFORE = 60 }; /* a longer line is cut to WIDTH columns, at most BEFORE of them left of the caret */
 
 static size_t width_at(char c, size_t column) { return c == '\t' ? TAB - column % TAB : !is_continuation(c); }

@@ -161,6 +161,7 @@ static LLVMValueRef layer(struct gen *g, const struct oct_function *f) {
     param[k->nbufs] = param[k->nbufs + 1] = g->i32;
     g->fn = new_function(g, f->name, LLVMVoidTypeInContext(g->c), param, k->nbufs + (k->has_range ? 2 : 0));
     LLVMSetLinkage(g->fn, LLVMInternalLinkage);
+    oct_ll_debug_function(g, g->fn, f->name, f->line, true);
     attribute(g, g->fn, whole_function, "noinline", 0); /* one function a layer, one frame at a time */
     describe_buffers(g, &names);
     if (k->has_range) {
@@ -232,8 +233,10 @@ static LLVMValueRef entry(const struct gen *g, const struct oct_program *p, cons
         LLVMSetValueName2(arena, "arena", 5);
         attribute(g, fn, (unsigned)n, "nocapture", 0);
     }
+    oct_ll_debug_function(g, fn, e->name, e->ncalls ? e->call[0].line : 0, false);
     for (int c = 0; c < e->ncalls; c++) {
         const struct oct_call *call = &e->call[c];
+        oct_ll_debug_line(g, fn, call->line);
         const struct lp_kernel *k = oct_call_kernel(p, call);
         LLVMValueRef to = k ? function[call->function] : LLVMGetNamedFunction(g->m, p->entry[0].name);
         int nargs = k ? k->nbufs : p->entry[0].nparams + 1;
@@ -279,10 +282,12 @@ const char *oct_ll_shim_name(struct oct_arena *a, int entry_number) { return oct
 void oct_ll_program(struct gen *g, const struct oct_program *p, bool shims) {
     LLVMValueRef *function = OCT_NEW_N(g->a, LLVMValueRef, p->nfunctions),
                  *constants = OCT_NEW_N(g->a, LLVMValueRef, p->nconstants);
+    oct_ll_debug_begin(g, p);
     for (int i = 0; i < p->nconstants; i++) constants[i] = data(g, p, i);
     for (int i = 0; i < p->nfunctions; i++) function[i] = layer(g, &p->function[i]);
     for (int i = 0; i < p->nentries; i++) {
         LLVMValueRef fn = entry(g, p, &p->entry[i], function, constants);
         if (shims) shim(g, &p->entry[i], fn, oct_ll_shim_name(g->a, i));
     }
+    oct_ll_debug_end(g);
 }

@@ -14,6 +14,8 @@ struct gen {
     LLVMBuilderRef b;
     LLVMTypeRef ptr, i32, word; /* word: an integer as wide as a pointer; loops count and addresses add up in it */
     const char *cpu, *features;
+    LLVMDIBuilderRef di; /* NULL: no line info */
+    LLVMMetadataRef file, type;
     /* of the function at work */
     const struct lp_kernel *k;
     LLVMValueRef fn, *slot, *var;   /* by register: its memory, until mem2reg; by loop variable */
@@ -39,6 +41,15 @@ struct val oct_ll_widened(const struct gen *g, struct val x, int lanes);
 LLVMValueRef oct_ll_intrinsic(const struct gen *g, const char *name, int ntypes, LLVMTypeRef *types, int n, LLVMValueRef *arg);
 /* The value that a statement's row makes, with all lanes of its register. */
 struct val oct_ll_spell(const struct gen *g, const struct lp_stmt *s);
+
+/* ---- debug.c: line info */
+
+void oct_ll_debug_begin(struct gen *g, const struct oct_program *p);
+/* The function stands at that line of the source, and so does, until another line is set, what the builder makes. 0: unknown. */
+void oct_ll_debug_function(const struct gen *g, LLVMValueRef fn, const char *name, uint32_t line, bool local);
+void oct_ll_debug_line(const struct gen *g, LLVMValueRef fn, uint32_t line);
+void oct_ll_debug_end(struct gen *g);
+void oct_ll_debug_close(struct gen *g);
 
 /* ---- emit_llvm.c */
 

@@ -62,6 +62,7 @@ static void close_session(void *arg) {
     if (w->object) LLVMDisposeBinary(w->object);
     if (w->made) LLVMDisposeMemoryBuffer(w->made);
     if (w->options) LLVMDisposePassBuilderOptions(w->options);
+    oct_ll_debug_close(&w->g);
     if (w->g.b) LLVMDisposeBuilder(w->g.b);
     if (w->g.m) LLVMDisposeModule(w->g.m);
     if (w->layout) LLVMDisposeTargetData(w->layout);
