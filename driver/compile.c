@@ -9,6 +9,9 @@
 #include "../backend/archive.h"
 #include "certificate.h"
 
+/* A section each, so that a linker drops what nobody calls: conversions, as a rule. */
+#define DEFAULT_FLAGS "-O2 -ffunction-sections -fdata-sections"
+
 enum { EMIT_C, EMIT_LLVM, EMIT_ASM, EMIT_OBJ, EMIT_LIB }; /* as the words of --emit */
 
 /* Where output goes: files are FOLDER NAME.suffix, symbols start with `symbol`. */
@@ -83,7 +86,7 @@ static void compare_budgets(struct drv *d, const struct oct_target *t, const str
 
 /* The object of the sources and, from the same compiler, the archiver's name. */
 static bool build_object(struct drv *d, struct drv_build *b, const struct place *p, struct oct_compiled *c) {
-    const char *cc = d->o.cc ? d->o.cc : "cc", *flags = d->o.cflags ? d->o.cflags : "-O2", *ar;
+    const char *cc = d->o.cc ? d->o.cc : "cc", *flags = d->o.cflags ? d->o.cflags : DEFAULT_FLAGS, *ar;
     const char *frames = drv_measure_flag(b, cc);
     const char *sources[3], *objects[2] = {"c.o", NULL}, *version;
     int n = 0;

@@ -106,6 +106,7 @@ static bool try_shared(struct oct_rq *rq, const struct oct_rq *own, const double
                        int shift, int32_t *mul, struct points *pts, int64_t *npoints) {
     *rq = *own;
     rq->form = OCT_RQ_SHARED;
+    rq->left = false; /* the multipliers hold it */
     rq->shift = shift;
     rq->mul = mul;
     *npoints = 0;

@@ -8,7 +8,7 @@ struct work {
     struct lp_kernel *k;
     struct lp_val dst;
     const struct lp_val *arg;
-    int lanes;
+    int lanes, distance; /* distance: of shifts by an immediate */
 };
 
 static struct lp_val i32(int64_t v) { return lp_int(LP_I32, v); }
@@ -92,6 +92,18 @@ static void shift_right(const struct work *w, enum lp_row row) {
 }
 static void shift_right_signed(const struct work *w) { shift_right(w, LP_OP_sarv); }
 static void shift_right_unsigned(const struct work *w) { shift_right(w, LP_OP_shrv); }
+/* By a distance that is known: C has to spell this shift as a function of any distance, which compilers need not inline. */
+static void shift_right_known(const struct work *w) {
+    const int n = w->distance;
+    if (!n) {
+        lp_set(w->k, w->dst, w->arg[0]);
+        return;
+    }
+    struct words x = split(w, w->arg[0]);
+    if (n >= 32) x.low = n > 32 ? shifted(w, LP_OP_sar, x.high, n - 32) : x.high;
+    else x.low = op(w, LP_OP_or, shifted(w, LP_OP_shr, x.low, n), shifted(w, LP_OP_shl, x.high, 32 - n));
+    join(w, (struct words){shifted(w, LP_OP_sar, x.high, n < 32 ? n : 31), x.low});
+}
 static void shift_left(const struct work *w) {
     struct words x = split(w, w->arg[0]);
     struct lp_val n = split(w, w->arg[1]).low, within = op(w, LP_OP_and, n, i32(31)), rest = op(w, LP_OP_xor, within, i32(31));
@@ -124,7 +136,7 @@ static void divide(const struct work *w) {
     lp_loop(w->k, "bit", bits);
     struct lp_val carry = {0};
     if (!is_signed) carry = op(w, LP_OP_lt, lp_int(e, lp_elem_max(e) / 2), rest);
-    finish(&(struct work){w->k, rest, NULL, w->lanes}, LP_OP_or, shifted(w, LP_OP_shl, rest, 1),
+    finish(&(struct work){.k = w->k, .dst = rest, .lanes = w->lanes}, LP_OP_or, shifted(w, LP_OP_shl, rest, 1),
            shifted(w, LP_OP_shr, left, bits - 1));
     struct lp_val fits = op(w, LP_OP_le, bound, is_signed ? op(w, LP_OP_xor, rest, lowest) : rest);
     if (!is_signed) fits = op(w, LP_OP_or, fits, carry);
@@ -150,6 +162,7 @@ static const struct rule {
     {LP_OP_shlv, LP_IS(I64), LP_LACK_SHIFT64, shift_left},
     {LP_OP_shrv, LP_IS(I64), LP_LACK_SHIFT64, shift_right_unsigned},
     {LP_OP_sarv, LP_IS(I64), LP_LACK_SHIFT64, shift_right_signed},
+    {LP_OP_sar, LP_IS(I64), LP_LACK_SHIFT64, shift_right_known},
     {LP_OP_div, LP_IS(I32) | LP_IS(U32), LP_LACK_DIV, divide},
     {LP_OP_div, LP_IS(I64), LP_LACK_DIV64, divide},
 };
@@ -183,7 +196,7 @@ void lp_legalise(struct lp_kernel *k, unsigned lacks) {
         const struct lp_type type = k->reg[s->dst].type;
         k->tail = at; /* the builder appends in the statement's place */
         *at = NULL;
-        r->rewrite(&(struct work){k, {type, s->dst, {0}}, s->arg, type.lanes});
+        r->rewrite(&(struct work){k, {type, s->dst, {0}}, s->arg, type.lanes, (int)s->imm});
         at = k->tail;
         *at = s->next;
     }

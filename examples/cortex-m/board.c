@@ -1,4 +1,4 @@
-/* board.c - from reset to main on a Cortex-M with FPU: vector table, FPU and MVE on, .data and .bss, semihosting. No vendor code.
+/* board.c - from reset to main on a Cortex-M: vector table, FPU and MVE on where they are, .data and .bss, semihosting. No vendor code.
  */
 #include "board.h"
 
@@ -35,8 +35,10 @@ static _Noreturn void fault(void) {
 }
 
 _Noreturn void reset(void) {
+#if __ARM_ARCH > 6 /* v6-M knows neither the register nor what it opens */
     *(volatile uint32_t *)0xe000ed88 |= 0xfu << 20; /* CPACR: full access to the FPU and MVE, before anything may use them */
     __asm__ volatile("dsb\n\tisb" ::: "memory");
+#endif
     const uint32_t *from = data_load;
     for (uint32_t *to = data_begin; to < data_end;) *to++ = *from++;
     for (uint32_t *to = bss_begin; to < bss_end;) *to++ = 0;
