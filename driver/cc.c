@@ -128,6 +128,7 @@ static int spawn(struct drv_build *b, char *const *argv, pid_t *child) {
     sigset_t defaults;
     sigemptyset(&defaults);
     sigaddset(&defaults, SIGPIPE);
+    sigaddset(&defaults, SIGXFSZ);
     int rc = posix_spawn_file_actions_init(&files);
     if (rc) return rc;
     rc = posix_spawnattr_init(&attr);

@@ -112,6 +112,7 @@ static int command(struct oct_ctx *cx, int argc, char **argv) {
 
 int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write, exit 74 */
+    signal(SIGXFSZ, SIG_IGN); /* so is a file that may not grow */
     signal(SIGBUS, on_bus_error);
     struct oct_ctx cx;
     oct_ctx_init(&cx);

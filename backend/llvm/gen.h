@@ -3,6 +3,7 @@
 #define OCT_LLVM_GEN_H
 
 #include <llvm-c/Core.h>
+#include <llvm-c/TargetMachine.h>
 
 #include "../program.h"
 
@@ -41,6 +42,18 @@ struct val oct_ll_widened(const struct gen *g, struct val x, int lanes);
 LLVMValueRef oct_ll_intrinsic(const struct gen *g, const char *name, int ntypes, LLVMTypeRef *types, int n, LLVMValueRef *arg);
 /* The value that a statement's row makes, with all lanes of its register. */
 struct val oct_ll_spell(const struct gen *g, const struct lp_stmt *s);
+
+/* ---- machine.c */
+
+/* The machine and its triple; NULL after diagnostics. */
+LLVMTargetMachineRef oct_ll_machine(const struct gen *g, const struct oct_target *t, const char **triple);
+/* "target T, cpu C, features F" */
+const char *oct_ll_target_text(struct oct_arena *a, const struct oct_target *t);
+#define OCT_LL_ADVICE "choose a --cpu and --features that have what the target's kernels need, or another --target"
+/* From now on, until it is NULL, a fault that LLVM finds ends the process with a message that names the target, and exit 69. */
+void oct_ll_handle_faults(const char *target);
+/* A fault of ours: reports what LLVM says, disposes of it, and unwinds. */
+void oct_ll_refused(const struct gen *g, const char *doing, char *why, void (*dispose)(char *));
 
 /* ---- debug.c: line info */
 

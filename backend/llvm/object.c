@@ -2,37 +2,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <llvm-c/Analysis.h>
-#include <llvm-c/ErrorHandling.h>
 #include <llvm-c/LLJIT.h>
 #include <llvm-c/Object.h>
-#include <llvm-c/Target.h>
-#include <llvm-c/TargetMachine.h>
 #include <llvm-c/Transforms/PassBuilder.h>
 
 #include "../llvm.h"
 #include "gen.h"
 
-/* ---- when LLVM fails ----------------------------------------------------------------------------------------------- */
-
-/* It ends the process: a fault that it finds itself through a handler, out of memory by abort(). Nothing has been written by
- * then. */
-
-static void on_fatal_error(const char *why) {
-    fprintf(stderr, "octavo: LLVM: %s\n", why);
-    _exit(OCT_EXIT_INTERNAL);
-}
-
-/* Reports what LLVM says and disposes of it. */
-static void refused(const struct gen *g, const char *doing, char *why, void (*dispose)(char *)) {
-    const char *copy = oct_strdup(g->a, why ? why : "no reason given");
-    if (why && dispose) dispose(why);
-    oct_internal(g->cx, (struct oct_span){0, 0, 0}, "LLVM: %s: %s", doing, copy);
-}
 static void check(const struct gen *g, const char *doing, LLVMErrorRef e) {
-    if (e) refused(g, doing, LLVMGetErrorMessage(e), LLVMDisposeErrorMessage);
+    if (e) oct_ll_refused(g, doing, LLVMGetErrorMessage(e), LLVMDisposeErrorMessage);
 }
 
 /* ---- from a program to an object ----------------------------------------------------------------------------------- */
@@ -47,6 +27,7 @@ struct frames {
 /* Owns what LLVM made; closing twice does nothing, unwinding closes too. */
 struct session {
     struct gen g;
+    const char *target;
     LLVMTargetMachineRef tm;
     LLVMTargetDataRef layout;
     LLVMPassBuilderOptionsRef options;
@@ -68,19 +49,7 @@ static void close_session(void *arg) {
     if (w->layout) LLVMDisposeTargetData(w->layout);
     if (w->tm) LLVMDisposeTargetMachine(w->tm);
     LLVMContextDispose(w->g.c);
-    LLVMResetFatalErrorHandler();
-}
-
-static void initialize(void) {
-#define TARGET(name)                                                                                                             \
-    LLVMInitialize##name##TargetInfo();                                                                                          \
-    LLVMInitialize##name##Target();                                                                                              \
-    LLVMInitialize##name##TargetMC();                                                                                            \
-    LLVMInitialize##name##AsmPrinter();
-    TARGET(X86)
-    TARGET(AArch64)
-    TARGET(ARM)
-#undef TARGET
+    oct_ll_handle_faults(NULL);
 }
 
 /* "<place>: stack frame size (416) exceeds limit (0) in function 'f'", since functions are marked to warn of any; or an error.
@@ -99,32 +68,18 @@ static void on_diagnostic(LLVMDiagnosticInfoRef info, void *arg) {
     LLVMDisposeMessage(text);
 }
 
-/* A triple that is not normalised is understood in part: the float ABI would be lost. */
-static const char *triple_of(struct oct_arena *a, const struct oct_target *t) {
-    char *raw = *t->triple ? NULL : LLVMGetDefaultTargetTriple(), *normal = LLVMNormalizeTargetTriple(raw ? raw : t->triple);
-    const char *r = oct_strdup(a, normal);
-    if (raw) LLVMDisposeMessage(raw);
-    LLVMDisposeMessage(normal);
-    return r;
-}
-
-static void open_session(struct session *w, struct oct_ctx *cx, struct oct_arena *a, const struct oct_target *t,
+/* false after diagnostics. */
+static bool open_session(struct session *w, struct oct_ctx *cx, struct oct_arena *a, const struct oct_target *t,
                          const char *name) {
     struct gen *g = &w->g;
-    *w = (struct session){.open = true};
-    LLVMInstallFatalErrorHandler(on_fatal_error);
-    initialize();
+    const char *triple;
+    *w = (struct session){.target = oct_ll_target_text(a, t), .open = true};
     *g = (struct gen){.cx = cx, .a = a, .c = LLVMContextCreate(), .cpu = t->cpu, .features = t->features};
     oct_defer(a, close_session, w);
+    oct_ll_handle_faults(w->target);
     LLVMContextSetDiagnosticHandler(g->c, on_diagnostic, &w->frames);
-    const char *triple = triple_of(a, t);
-    char *why = NULL;
-    LLVMTargetRef target;
-    if (LLVMGetTargetFromTriple(triple, &target, &why)) refused(g, triple, why, LLVMDisposeMessage);
-    /* Where programs are loaded anywhere, position-independent; on bare metal as the target has it. */
-    const LLVMRelocMode reloc = strstr(triple, "-linux") ? LLVMRelocPIC : LLVMRelocDefault;
-    w->tm = LLVMCreateTargetMachine(target, triple, t->cpu, t->features, LLVMCodeGenLevelDefault, reloc, LLVMCodeModelDefault);
-    if (!w->tm) refused(g, triple, NULL, NULL);
+    w->tm = oct_ll_machine(g, t, &triple);
+    if (!w->tm) return false;
     w->layout = LLVMCreateTargetDataLayout(w->tm);
     g->m = LLVMModuleCreateWithNameInContext(name, g->c);
     LLVMSetTarget(g->m, triple);
@@ -134,12 +89,13 @@ static void open_session(struct session *w, struct oct_ctx *cx, struct oct_arena
     g->i32 = LLVMInt32TypeInContext(g->c);
     g->word = LLVMIntPtrTypeInContext(g->c, w->layout);
     w->options = LLVMCreatePassBuilderOptions();
+    return true;
 }
 
 static void verify(const struct gen *g) {
     char *why = NULL;
     if (LLVMVerifyModule(g->m, LLVMReturnStatusAction, &why))
-        refused(g, "the module is not well formed", why, LLVMDisposeMessage);
+        oct_ll_refused(g, "the module is not well formed", why, LLVMDisposeMessage);
     LLVMDisposeMessage(why);
 }
 
@@ -176,14 +132,21 @@ static void prepare(struct session *w) {
         LLVMSetSection(v, oct_sprintf(g->a, ".rodata.%s", name_of(g, v)));
 }
 
-static void generate(struct session *w, LLVMCodeGenFileType type) {
+/* false after diagnostics. */
+static bool generate(struct session *w, LLVMCodeGenFileType type) {
+    const struct gen *g = &w->g;
     char *why = NULL;
     prepare(w);
-    if (LLVMTargetMachineEmitToMemoryBuffer(w->tm, w->g.m, type, &why, &w->made)) {
+    const bool failed = LLVMTargetMachineEmitToMemoryBuffer(w->tm, g->m, type, &why, &w->made);
+    if (failed) {
         w->made = NULL;
-        refused(&w->g, "code generation", why, LLVMDisposeMessage);
+        snprintf(w->frames.fault, sizeof w->frames.fault, "%s", why);
+        LLVMDisposeMessage(why);
     }
-    if (*w->frames.fault) refused(&w->g, "code generation", w->frames.fault, NULL);
+    if (!*w->frames.fault) return true;
+    oct_error(g->cx, (struct oct_span){0, 0, 0}, OCT_E6008, "LLVM cannot make code for %s: %s", w->target, w->frames.fault);
+    oct_help(g->cx, OCT_LL_ADVICE);
+    return false;
 }
 
 static bool starts(const char *s, const char *with) { return strncmp(s, with, strlen(with)) == 0; }
@@ -193,7 +156,7 @@ static void measure(struct session *w, struct oct_sizes *sizes) {
     char *why = NULL;
     *sizes = (struct oct_sizes){.function = w->frames.function, .nfunctions = w->frames.n};
     w->object = LLVMCreateBinary(w->made, w->g.c, &why);
-    if (!w->object) refused(&w->g, "the object", why, LLVMDisposeMessage);
+    if (!w->object) oct_ll_refused(&w->g, "the object", why, LLVMDisposeMessage);
     LLVMSectionIteratorRef at = LLVMObjectFileCopySectionIterator(w->object);
     for (; !LLVMObjectFileIsSectionIteratorAtEnd(w->object, at); LLVMMoveToNextSection(at)) {
         const char *name = LLVMGetSectionName(at) ? LLVMGetSectionName(at) : "";
@@ -210,7 +173,7 @@ static void measure(struct session *w, struct oct_sizes *sizes) {
 static bool emit(struct oct_ctx *cx, struct oct_arena *a, const struct oct_program *p, const struct oct_target *t,
                  enum oct_llvm_form form, struct oct_text *out, struct oct_sizes *sizes) {
     struct session *w = OCT_NEW(a, struct session);
-    open_session(w, cx, a, t, p->name);
+    if (!open_session(w, cx, a, t, p->name)) return false;
     make(w, p, false, form != OCT_LLVM_IR);
     oct_text_init(out, a);
     if (form == OCT_LLVM_IR) {
@@ -218,7 +181,7 @@ static bool emit(struct oct_ctx *cx, struct oct_arena *a, const struct oct_progr
         oct_text_add(out, text);
         LLVMDisposeMessage(text);
     } else {
-        generate(w, form == OCT_LLVM_ASM ? LLVMAssemblyFile : LLVMObjectFile);
+        if (!generate(w, form == OCT_LLVM_ASM ? LLVMAssemblyFile : LLVMObjectFile)) return false;
         oct_text_addn(out, LLVMGetBufferStart(w->made), LLVMGetBufferSize(w->made));
         if (form == OCT_LLVM_OBJ) measure(w, sizes);
     }
@@ -238,9 +201,9 @@ static bool jit(struct oct_ctx *cx, struct oct_arena *a, const struct oct_progra
                 oct_jit_fn **fn) {
     struct session *w = OCT_NEW(a, struct session);
     LLVMOrcLLJITRef j;
-    open_session(w, cx, a, t, p->name);
+    if (!open_session(w, cx, a, t, p->name)) return false;
     make(w, p, true, true);
-    generate(w, LLVMObjectFile);
+    if (!generate(w, LLVMObjectFile)) return false;
     check(&w->g, "JIT", LLVMOrcCreateLLJIT(&j, NULL));
     oct_defer(a, close_jit, j);
     LLVMMemoryBufferRef object = w->made;

@@ -32,10 +32,6 @@ def one_model(t, name, few):
     return q
 
 
-def limited(bytes_):
-    return lambda: resource.setrlimit(resource.RLIMIT_AS, (bytes_, bytes_))
-
-
 def misuse(t, q):
     d = folder("misuse")
     text = run("compile", q, "--emit", "llvm", "-o", "-")
@@ -56,67 +52,6 @@ def misuse(t, q):
                  ["--emit", "lib", "-o", "-"], ["--emit", "obj", "--target", "cortex-m4", "--cflags", "-O1"]):
         run("compile", q, *(["-o", bad] if "-o" not in args else []), *args, expect=64)
     t.check(not os.path.exists(os.path.dirname(bad)), "a refused command left output")
-
-    # A copy of the command without the module, or with the module of another version.
-    alone = os.path.join(folder("alone"), "octavo")
-    shutil.copy(octavo, alone)
-    module = os.path.join(os.path.dirname(alone), "liboctavo_llvm.so")
-    real = read(os.path.join(os.path.dirname(octavo), "liboctavo_llvm.so"))
-    version = run("--version").split()[1].encode()
-
-    def by_copy(*args):
-        p = subprocess.run([alone, *args], capture_output=True, text=True)
-        return p.returncode, p.stderr
-
-    for what, told in (None, "not there"), (b"\x7fELF, no more", "not there"), (real.replace(version + b"\0", b"9" * len(version) + b"\0"), "is of octavo"):
-        if os.path.exists(module):
-            os.remove(module)
-        if what is not None:
-            with open(module, "wb") as f:
-                f.write(what)
-        for emit in "llvm", "asm", "obj", "lib":
-            code, err = by_copy("compile", q, "--emit", emit, "--target", "aarch64", "-o", bad)
-            t.check(code == 69 and told in err and "--emit c" in err, f"--emit {emit} without LLVM: exit {code}: {err}")
-        code, err = by_copy("run", q, "--input", data("kws_test_f32"), "--engine", "jit", "-o", os.path.join(d, "no.npy"))
-        t.check(code == 69 and told in err, f"--engine jit without LLVM: exit {code}: {err}")
-        t.check(by_copy("compile", q, "-o", os.path.join(d, "c", "net"))[0] == 0, "C needs no LLVM")
-        for emit in "obj", "lib":
-            code, err = by_copy("compile", q, "--emit", emit, "-o", os.path.join(d, "o", "net"))
-            t.check(code == 0 and "note: " in err and "cc" in err, f"--emit {emit} by cc needs no LLVM, and is announced")
-    t.check(not os.path.exists(os.path.dirname(bad)) and not os.path.exists(os.path.join(d, "no.npy")), "a failed command left output")
-
-    # Out of memory: a message and its code, never a signal, nothing left. Around the least memory that suffices, in small steps;
-    # far below it LLVM cannot even be loaded.
-    codes = set()
-
-    def with_kb(kb):
-        p = subprocess.run([octavo, "compile", q, "--emit", "obj", "--target", "aarch64", "-o", bad], capture_output=True, text=True,
-                           preexec_fn=limited(kb << 10))
-        codes.add(p.returncode)
-        if p.returncode == 0:
-            shutil.rmtree(os.path.dirname(bad))
-            return True
-        return not t.check(p.returncode in (69, 71) and "octavo: " in p.stderr and not os.path.exists(os.path.dirname(bad)),
-                           f"{kb} KB: exit {p.returncode}: {p.stderr[-300:]}")
-
-    low, high = 40 << 10, 600 << 10
-    while high - low > 256:
-        mid = (low + high) // 2
-        low, high = (low, mid) if with_kb(mid) else (mid, high)
-    for kb in range(high - 16 * 512, high, 512):
-        with_kb(kb)
-    t.check(codes == {0, 69, 71}, f"limits of memory gave {codes}")
-
-    # LLVM is loaded when it is needed, and start-up does not pay for it.
-    best = 1
-    for _ in range(20):
-        begun = time.time()
-        run("--version")
-        best = min(best, time.time() - begun)
-    t.check(best <= 0.010, f"octavo --version takes {best * 1000:.1f} ms")
-    needed = subprocess.run(["readelf", "-d", octavo], capture_output=True, text=True, check=True).stdout
-    t.check("LLVM" not in needed, "octavo links LLVM")
-    print(f"exit codes under limits of memory: {sorted(codes)}; start-up {best * 1000:.1f} ms", flush=True)
 
 
 def main():
