@@ -285,6 +285,7 @@ bool oct_build_dense(struct oct_kbuild *b) {
     struct layer l;
     if (!oct_layer_plan(&l, b)) return false;
     oct_layer_open(&l);
+    if (b->target->vector_bits >= 256) oct_k_fallback(b, "scalar code: %s", oct_dense_vec_refuses(b));
     int64_t tile = b->target->tile_oc * 2 < MAX_TILE ? b->target->tile_oc * 2 : MAX_TILE;
     b->recipe = oct_sprintf(b->arena, "%d outputs at once", (int)tile);
     struct weights w = weights_of(&l, tile);

@@ -1,5 +1,5 @@
-/* linear_vec.c - convolution of 8-bit codes on vectors, exact for any weights: pairs of neighbouring codes of a row, widened to
- * 16 bits, times the pairs of weights of as many output channels as a vector has lanes (madd16).
+/* linear_vec.c - conv2d and dense on 8-bit codes by vectors, exact for any weights: pairs of neighbouring codes of a row, widened
+ * to 16 bits, times the pairs of weights of as many output channels as a vector has lanes (madd16).
  *
  * A band of output rows first copies the input rows that it sees to scratch memory, 16 bits a code, with the padding around: so
  * the input needs no border and may lie in memory in any way. The kx and channels of one row of a window lie behind each other
@@ -11,7 +11,7 @@
 #include "rq_vec.h"
 #include "vec.h"
 
-enum { MAX_PIXELS = 24, MAX_VECTORS = 2, SCRATCH_BYTES = 64 * 1024, UNROLL = 4 };
+enum { MAX_PIXELS = 24, MAX_VECTORS = 8, SCRATCH_BYTES = 64 * 1024, UNROLL = 2 };
 
 /* Where the rows of the input lie and how many are seen at once. */
 struct shape {
@@ -22,6 +22,7 @@ struct shape {
     int64_t rows, bands;                                               /* output rows of a band */
     int64_t seen, cols;                                                /* rows and columns of scratch */
     int64_t pitch;                                                     /* of a row of scratch, in codes */
+    int64_t in_image, out_image;
 };
 /* Blocks of channels that share a tile: `blocks` of `vectors` whole vectors each, the channels of the last maybe fewer. */
 struct part {
@@ -43,18 +44,42 @@ struct conv {
 
 /* ---- fitting --------------------------------------------------------------------------------------------------------------- */
 
-const char *oct_conv2d_vec_refuses(const struct oct_kbuild *b) {
-    const struct oct_type *x = &b->in[0].node->type, *w = &b->in[1].node->type;
-    if (oct_dtype_size(x->dtype) != 1) return "input codes of 16 bits";
-    if (b->node->at.groups != 1) return "groups of channels";
-    if (b->node->at.dilation[1] != 1) return "a window dilated along its rows";
+/* What both ops need. */
+static const char *refuses(const struct oct_kbuild *b) {
+    if (oct_dtype_size(b->in[0].node->type.dtype) != 1) return "input codes of 16 bits";
     if (!oct_layer_narrow(b)) return "weights of 16 bits";
     if (oct_layer_reach(b) >= OCT_RQV_LIMIT) return "sums of more than 30 bits";
-    if (w->dim[1] * w->dim[3] > INT16_MAX) return "a row of a window of more than 32767 codes";
     return NULL;
+}
+const char *oct_conv2d_vec_refuses(const struct oct_kbuild *b) {
+    if (b->node->at.groups != 1) return "groups of channels";
+    if (b->node->at.dilation[1] != 1) return "a window dilated along its rows";
+    return refuses(b);
 }
 bool oct_fits_conv2d_vec(const struct oct_kbuild *b) {
     return b->target->vector_bits >= 256 && oct_layer_fits(b) && !oct_conv2d_vec_refuses(b);
+}
+
+/* All axes but the last as one: its size and its step in both layouts; false where they do not follow each other evenly. */
+static bool rows_of(const struct oct_kbuild *b, int64_t *rows, int64_t *in_step, int64_t *out_step) {
+    const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
+    *rows = 1;
+    *in_step = *out_step = 0;
+    for (int a = in->rank - 2; a >= 0; a--) {
+        if (in->dim[a] == 1) continue;
+        if (*rows > 1 && (in->stride[a] != *rows * *in_step || out->stride[a] != *rows * *out_step)) return false;
+        if (*rows == 1) *in_step = in->stride[a], *out_step = out->stride[a];
+        *rows *= in->dim[a];
+    }
+    return true;
+}
+const char *oct_dense_vec_refuses(const struct oct_kbuild *b) {
+    int64_t rows, in_step, out_step;
+    if (!rows_of(b, &rows, &in_step, &out_step)) return "rows that lie unevenly in memory";
+    return refuses(b);
+}
+bool oct_fits_dense_vec(const struct oct_kbuild *b) {
+    return b->target->vector_bits >= 256 && oct_layer_fits(b) && !oct_dense_vec_refuses(b);
 }
 
 /* ---- shape ------------------------------------------------------------------------------------------------------------------
@@ -68,28 +93,8 @@ static bool is_flat(const struct shape *s) {
 
 static int64_t seen_by(const struct shape *s, int64_t rows) { return (rows - 1) * s->sy + (s->kh - 1) * s->dy + 1; }
 
-static struct shape shape_of(const struct oct_kbuild *b) {
-    const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
-    const struct oct_attrs *at = &b->node->at;
-    const struct oct_type *w = &b->in[1].node->type;
-    struct shape s = {.images = out->dim[0],
-                      .h = in->dim[2],
-                      .w = in->dim[3],
-                      .c = in->dim[1],
-                      .oh = out->dim[2],
-                      .ow = out->dim[3],
-                      .kh = w->dim[2],
-                      .kw = w->dim[3],
-                      .sy = at->stride[0],
-                      .sx = at->stride[1],
-                      .dy = at->dilation[0],
-                      .in_row = in->stride[2],
-                      .in_col = in->stride[3],
-                      .in_channel = in->stride[1],
-                      .out_row = out->stride[2],
-                      .out_col = out->stride[3],
-                      .out_channel = out->stride[1]};
-    for (int i = 0; i < 4; i++) s.pad[i] = at->pad[i];
+/* What follows from the rest: parts of a long row, bands, scratch. */
+static struct shape finished(struct shape s) {
     if (is_flat(&s)) {
         const int64_t pixels = s.h * s.w, most = SCRATCH_BYTES / 2 / s.c;
         int64_t parts = 1;
@@ -107,6 +112,88 @@ static struct shape shape_of(const struct oct_kbuild *b) {
     s.bands = s.oh / s.rows;
     s.seen = seen_by(&s, s.rows);
     return s;
+}
+
+static struct shape shape_of_conv(const struct oct_kbuild *b) {
+    const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
+    const struct oct_attrs *at = &b->node->at;
+    const struct oct_type *w = &b->in[1].node->type;
+    struct shape s = {
+        .images = out->dim[0],
+        .in_image = in->stride[0],
+        .out_image = out->stride[0],
+        .c = in->dim[1],
+        .in_channel = in->stride[1],
+        .out_channel = out->stride[1],
+        .h = in->dim[2],
+        .oh = out->dim[2],
+        .kh = w->dim[2],
+        .sy = at->stride[0],
+        .dy = at->dilation[0],
+        .in_row = in->stride[2],
+        .out_row = out->stride[2],
+        .w = in->dim[3],
+        .ow = out->dim[3],
+        .kw = w->dim[3],
+        .sx = at->stride[1],
+        .in_col = in->stride[3],
+        .out_col = out->stride[3],
+    };
+    for (int i = 0; i < 4; i++) s.pad[i] = at->pad[i];
+    return finished(s);
+}
+
+/* Rows are pixels of an image of one line. */
+static struct shape shape_of_dense(const struct oct_kbuild *b) {
+    const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
+    struct shape s = {.images = 1, .h = 1, .oh = 1, .kh = 1, .kw = 1, .sy = 1, .sx = 1, .dy = 1};
+    rows_of(b, &s.w, &s.in_col, &s.out_col);
+    s.ow = s.w;
+    s.c = in->dim[in->rank - 1];
+    s.in_channel = in->stride[in->rank - 1];
+    s.out_channel = out->stride[out->rank - 1];
+    if (s.w == 1) s.in_col = s.c;
+    s.in_row = s.w * s.in_col;
+    s.out_row = s.ow * s.out_col;
+    return finished(s);
+}
+
+/* ---- tiles: how many pixels and vectors of channels ------------------------------------------------------------------------ */
+
+/* Beside the accumulators: the weights of a step, a pair of codes, a product. With one pixel a weight is used once. */
+static int64_t pixels_beside(const struct conv *v, int64_t vectors) {
+    const int64_t registers = v->l.b->target->registers - 2;
+    if (vectors == MAX_VECTORS) return 1;
+    const int64_t most = (registers - vectors) / vectors;
+    return most < 1 ? 1 : most > MAX_PIXELS ? MAX_PIXELS : most;
+}
+
+/* Quarter cycles of a step of one pair: four operations a cycle, two of them products; loads, of which two a cycle are not always
+ * reached; the loop. */
+static int64_t step_cost(int64_t pixels, int64_t vectors) {
+    const int64_t operations = 2 * pixels * vectors + vectors, loads = 3 * (pixels + vectors);
+    return (operations > loads ? operations : loads) + 1;
+}
+static int64_t row_cost(int64_t width, int64_t pixels, int64_t vectors) {
+    if (pixels > width) pixels = width;
+    return width / pixels * step_cost(pixels, vectors) + (width % pixels ? step_cost(width % pixels, vectors) : 0);
+}
+static int best_pixels(const struct conv *v, int64_t vectors) {
+    int64_t best = 1;
+    for (int64_t p = 2; p <= pixels_beside(v, vectors); p++)
+        if (row_cost(v->s.ow, p, vectors) < row_cost(v->s.ow, best, vectors)) best = p;
+    return (int)best;
+}
+/* The cheapest tile for all channels. */
+static int best_vectors(const struct conv *v) {
+    const int64_t all = (v->l.outputs + v->lanes - 1) / v->lanes;
+    int64_t best = 1, least = INT64_MAX;
+    for (int64_t n = 1; n <= MAX_VECTORS && n <= all; n++) {
+        const int64_t rest = all % n, cost = all / n * row_cost(v->s.ow, best_pixels(v, n), n) +
+                                             (rest ? row_cost(v->s.ow, best_pixels(v, rest), rest) : 0);
+        if (cost < least) least = cost, best = n;
+    }
+    return (int)best;
 }
 
 /* ---- constants --------------------------------------------------------------------------------------------------------------
@@ -131,14 +218,11 @@ static int32_t pack_part(struct conv *v, const struct part *p) {
     return oct_k_const(b, "w", LP_I8, oct_pack_elements(&pack), oct_pack_data(b->arena, &pack, LP_I8, rows));
 }
 
-static void add_part(struct conv *v, int64_t first, int64_t blocks, int vectors, int64_t channels) {
+static void add_part(struct conv *v, int64_t first, int64_t blocks, int64_t vectors, int64_t channels) {
     if (!blocks) return;
-    const int registers = v->l.b->target->registers;
     struct part *p = &v->part[v->parts++];
-    *p = (struct part){.first = first, .blocks = blocks, .channels = channels, .vectors = vectors};
-    int64_t most = (registers - 2 - vectors) / vectors; /* beside the weights, a pair of codes and a product */
-    if (most > MAX_PIXELS) most = MAX_PIXELS;
-    p->pixels = (int)(most < v->s.ow ? most : v->s.ow);
+    *p = (struct part){.first = first, .blocks = blocks, .channels = channels, .vectors = (int)vectors};
+    p->pixels = best_pixels(v, vectors);
     p->w = pack_part(v, p);
 }
 
@@ -159,12 +243,12 @@ static void open_all(struct conv *v) {
     struct layer *l = &v->l;
     struct oct_kbuild *b = l->b;
     const struct shape *s = &v->s;
-    const int64_t whole = 2 * v->lanes, padded = (l->outputs + v->lanes - 1) / v->lanes * v->lanes;
+    const int64_t whole = best_vectors(v) * v->lanes, padded = (l->outputs + v->lanes - 1) / v->lanes * v->lanes;
     l->x = oct_k_in(b, 0);
     l->y = oct_k_out(b);
     const int64_t blocks = l->outputs / whole, rest = l->outputs % whole;
-    add_part(v, 0, blocks, 2, whole);
-    if (rest) add_part(v, blocks * whole, 1, rest > v->lanes ? 2 : 1, rest);
+    add_part(v, 0, blocks, whole / v->lanes, whole);
+    if (rest) add_part(v, blocks * whole, 1, (rest + v->lanes - 1) / v->lanes, rest);
     int32_t *bias = OCT_NEW_N(b->arena, int32_t, padded + v->lanes);
     for (int64_t o = 0; o < l->outputs; o++) bias[o] = (int32_t)(uint32_t)(uint64_t)l->bias[o];
     v->bias = oct_k_const(b, "bias", LP_I32, padded + v->lanes, bias);
@@ -304,7 +388,8 @@ static void build_pair(struct conv *v, const struct part *p, int pixels, struct 
     struct lp_val weights[MAX_VECTORS];
     for (int i = 0; i < p->vectors; i++) {
         const struct lp_val narrow = lp_load(k, NULL, lp_vector(LP_I8, n), p->w, lp_offset(w, (int64_t)i * n));
-        weights[i] = lp_op1(k, oct_sprintf(v->l.b->arena, "w%d", i), LP_OP_cvt, lp_vector(LP_I16, n), narrow);
+        const char *name = pixels > 1 ? oct_sprintf(v->l.b->arena, "w%d", i) : NULL; /* used once: where it is used */
+        weights[i] = lp_op1(k, name, LP_OP_cvt, lp_vector(LP_I16, n), narrow);
     }
     for (int q = 0; q < pixels; q++) {
         const struct lp_val pair = lp_load(k, NULL, lp_vector(LP_I16, 2), v->wide, lp_offset(x, q * v->s.sx * v->s.c)),
@@ -319,7 +404,7 @@ static void build_pair(struct conv *v, const struct part *p, int pixels, struct 
 
 /* How many pairs to write out: a divisor of them all where one is near. */
 static int64_t turns(int64_t pairs) {
-    if (pairs <= 2 * UNROLL) return pairs;
+    if (pairs <= 8) return pairs;
     for (int64_t n = UNROLL; n > 1; n--)
         if (pairs % n == 0) return n;
     return UNROLL;
@@ -430,7 +515,7 @@ static void build_unstaging(struct conv *v, struct lp_addr y) {
     oct_k_close(v->l.b, loops);
 }
 
-bool oct_build_conv2d_vec(struct oct_kbuild *b) {
+static bool build(struct oct_kbuild *b, struct shape (*shape_of)(const struct oct_kbuild *)) {
     struct conv *v = OCT_NEW(b->arena, struct conv);
     if (!oct_layer_plan(&v->l, b)) return false;
     v->s = shape_of(b);
@@ -445,8 +530,8 @@ bool oct_build_conv2d_vec(struct oct_kbuild *b) {
     const bool batch = v->s.images > 1;
     if (batch) {
         const int32_t n = lp_loop(k, "n", v->s.images);
-        x = lp_plus(x, n, b->in[0].at.stride[0]);
-        y = lp_plus(y, n, b->out.at.stride[0]);
+        x = lp_plus(x, n, v->s.in_image);
+        y = lp_plus(y, n, v->s.out_image);
     }
     build_rows(v, band, x);
     for (int i = 0; i < v->parts; i++) build_part(v, &v->part[i], v->staged >= 0 ? lp_at(0) : y);
@@ -455,3 +540,5 @@ bool oct_build_conv2d_vec(struct oct_kbuild *b) {
     lp_end(k);
     return true;
 }
+bool oct_build_conv2d_vec(struct oct_kbuild *b) { return build(b, shape_of_conv); }
+bool oct_build_dense_vec(struct oct_kbuild *b) { return build(b, shape_of_dense); }

@@ -4,7 +4,8 @@
 
 #include "kernels.h"
 
-/* Why linear_vec.c does not serve a convolution; NULL: it does. */
+/* Why linear_vec.c does not serve a convolution, a dense; NULL: it does. */
 const char *oct_conv2d_vec_refuses(const struct oct_kbuild *b);
+const char *oct_dense_vec_refuses(const struct oct_kbuild *b);
 
 #endif

@@ -63,6 +63,31 @@ static void kinds_of_windows(void **state) {
     vc_compare();
 }
 
+/* One row takes many channels at once, several share the weights. */
+static void dense_layers(void **state) {
+    (void)state;
+    static const int outputs[] = {1, 7, 8, 9, 16, 23, 32, 63, 64, 65, 130}, inputs[] = {1, 2, 7, 64, 131};
+    static const char *const rows[] = {"1,", "3,", "2,2,", "7,", "2,1,13,"};
+    uint64_t r = 9;
+    kc.sample = 7;
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
+        for (size_t t = 0; t < sizeof rows / sizeof *rows; t++) {
+            const struct codes *c = &codes[r % CODES8];
+            const int in = inputs[(i + t) % 5];
+            struct params p = params_of(c, outputs[i], r);
+            kc.target = oct_target_find(targets[r / 7 % 2]);
+            kc_check(
+                "input x : %s[%s%d] %s\nconst @w : %s[%d,%d] %s = random seed=%d within=%s\nconst @b : i32[%d] = random seed=3 "
+                "within=(-5000,5000)\ny : %s = dense(x, @w%s) %s",
+                c->x, rows[t], in, p.x, c->w, outputs[i], in, p.wq, (int)(r % 997), c->within, outputs[i], p.y,
+                r % 2 ? ", @b" : "", c->attrs);
+            if (c->w[0] == 'i' && t != 2 && t != 4) /* several axes may lie unevenly, or have a border */
+                assert_string_equal(kc.info->name, "dense_vec");
+            r = mix(r) >> 20;
+        }
+    vc_compare();
+}
+
 /* What the scalar kernel serves, and says why. */
 static void refusals(void **state) {
     (void)state;
@@ -116,6 +141,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(tiles_of_channels_and_pixels, kc_setup, kc_teardown),
         cmocka_unit_test_setup_teardown(kinds_of_windows, kc_setup, kc_teardown),
+        cmocka_unit_test_setup_teardown(dense_layers, kc_setup, kc_teardown),
         cmocka_unit_test_setup_teardown(refusals, kc_setup, kc_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
