@@ -3,7 +3,7 @@ include("${CMAKE_CURRENT_LIST_DIR}/octavoTargets.cmake")
 
 # octavo_add_model(NAME MODEL FILE [DATA FILE] [TARGET T] [WEIGHTS inline|incbin] [OPTIONS ...])
 #   A static library NAME of the network in MODEL (.8vo or .onnx), built by the project's own compiler, so a toolchain file is all that
-#   another machine needs; who links it includes "NAME.h". It is made again when the model, its weights or the data change.
+#   another machine needs; who links it includes "NAME.h". It is made again when anything changes that it was made of.
 #   DATA     calibration data (.npy); without them, a model that is not quantized stays in float
 #   TARGET   a line of `octavo targets`; host, or c99 when cross-compiling
 #   WEIGHTS  inline: C arrays. incbin: the assembler includes them, for large networks; the project enables ASM
@@ -28,19 +28,8 @@ function(octavo_add_model name)
   if(NOT EXISTS ${arg_MODEL})
     message(FATAL_ERROR "octavo_add_model: there is no model ${arg_MODEL}")
   endif()
-  set(needs ${arg_MODEL})
-  if(arg_MODEL MATCHES "\\.8vo$") # it names its weights, in its own folder
-    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${arg_MODEL})
-    file(STRINGS ${arg_MODEL} lines REGEX "^weights +\"[^\"]+\"")
-    foreach(line IN LISTS lines)
-      string(REGEX REPLACE "^weights +\"([^\"]+)\".*" "\\1" weights "${line}")
-      cmake_path(ABSOLUTE_PATH weights BASE_DIRECTORY ${arg_MODEL}/.. NORMALIZE)
-      list(APPEND needs ${weights})
-    endforeach()
-  endif()
   if(arg_DATA)
     cmake_path(ABSOLUTE_PATH arg_DATA NORMALIZE)
-    list(APPEND needs ${arg_DATA})
     list(APPEND arg_OPTIONS --data ${arg_DATA})
   endif()
 
@@ -52,7 +41,8 @@ function(octavo_add_model name)
   endif()
   add_custom_command(OUTPUT ${sources} ${folder}/${name}.h ${folder}/${name}.json
     COMMAND octavo::octavo compile ${arg_MODEL} --target ${arg_TARGET} --weights ${arg_WEIGHTS} ${arg_OPTIONS} -o ${folder}/${name}
-    DEPENDS ${needs} octavo::octavo COMMENT "octavo: ${name}" VERBATIM)
+      --depfile ${folder}/${name}.d
+    DEPENDS ${arg_MODEL} ${arg_DATA} octavo::octavo DEPFILE ${folder}/${name}.d COMMENT "octavo: ${name}" VERBATIM)
   add_library(${name} STATIC ${sources} ${folder}/${name}.h)
   target_include_directories(${name} PUBLIC ${folder})
 endfunction()

@@ -186,6 +186,27 @@ static bool certify(struct drv *d, const struct place *p, struct oct_module *m, 
     return queue_text(d, p, ".cert", text);
 }
 
+static void add_path(struct oct_text *t, const char *path) {
+    for (const char *s = path; *s; s++) {
+        if (*s == '$') oct_text_add(t, "$");
+        if (strchr(" #\\", *s)) oct_text_add(t, "\\");
+        oct_text_addn(t, s, 1);
+    }
+}
+/* "OUTPUT: INPUT ...", as make and ninja read it: the first file that is made, and all that were read. */
+static bool write_depfile(struct drv *d, const struct place *p) {
+    struct oct_text *t = OCT_NEW(d->a, struct oct_text);
+    oct_text_init(t, d->a);
+    add_path(t, oct_sprintf(d->a, "%s%s%s", p->folder, p->name, d->made[0].suffix));
+    oct_text_add(t, ":");
+    for (uint32_t i = 0; i < d->cx->nfiles; i++) {
+        oct_text_add(t, " \\\n  ");
+        add_path(t, d->cx->files[i]);
+    }
+    oct_text_add(t, "\n");
+    return oct_outputs_add(d->out, d->o.depfile, t->s, t->len);
+}
+
 bool verb_compile(struct drv *d) {
     struct place p;
     const struct oct_llvm *llvm;
@@ -197,10 +218,12 @@ bool verb_compile(struct drv *d) {
     opt.target = drv_target(d);
     if (!opt.target || !choose(d, opt.target, &llvm)) return false;
     opt.no_source = llvm != NULL;
+    if (d->o.depfile && to_stdout) return drv_misuse(d, "--depfile is for output that is a file: -o OUT");
     if (d->o.certify && to_stdout) return drv_misuse(d, "--certify writes a file: -o OUT");
     if (d->o.certify && llvm) d->toolchain = llvm->made_by(d->a);
     if (d->o.debug && !llvm)
-        return drv_misuse(d, "--debug is for what octavo makes itself: --emit llvm, asm, obj or lib without --cc; for C: --cflags -g");
+        return drv_misuse(
+            d, "--debug is for what octavo makes itself: --emit llvm, asm, obj or lib without --cc; for C: --cflags -g");
     if (d->o.debug) opt.debug_folder = here(d);
     opt.self_test = d->o.self_test;
     if (d->o.weights >= 0) opt.weights = (enum oct_weights_mode)d->o.weights;
@@ -216,12 +239,13 @@ bool verb_compile(struct drv *d) {
     if (!oct_compile(d->cx, d->a, m, &opt, c)) return false;
     compare_budgets(d, opt.target, c->program);
     if (d->o.debug && !c->program->source)
-        oct_note(d->cx, (struct oct_span){0, 0, 0}, "the model has no text that line info could point into; 'octavo import' makes one");
+        oct_note(d->cx, (struct oct_span){0, 0, 0},
+                 "the model has no text that line info could point into; 'octavo import' makes one");
     if (d->o.explain) oct_text_addn(&d->talk, c->explain.len ? c->explain.s : "", c->explain.len);
-    if (to_stdout)
-        return llvm ? write_llvm(d, &p, llvm, opt.target, c, true) : oct_outputs_add(d->out, "-", c->c.s, c->c.len);
+    if (to_stdout) return llvm ? write_llvm(d, &p, llvm, opt.target, c, true) : oct_outputs_add(d->out, "-", c->c.s, c->c.len);
     return (llvm    ? write_llvm(d, &p, llvm, opt.target, c, false)
             : built ? write_built(d, &p, opt.target, c)
                     : write_source(d, &p, c)) &&
-           queue_text(d, &p, ".h", &c->h) && queue_text(d, &p, ".json", &c->json) && (!d->o.certify || certify(d, &p, m, &opt));
+           queue_text(d, &p, ".h", &c->h) && queue_text(d, &p, ".json", &c->json) && (!d->o.certify || certify(d, &p, m, &opt)) &&
+           (!d->o.depfile || write_depfile(d, &p));
 }

@@ -55,8 +55,22 @@ static bool read_all(int fd, uint8_t *to, size_t size) {
     return true;
 }
 
+/* Notes that the file was read, once. */
+static void note_file(struct oct_ctx *cx, const char *path) {
+    const uint32_t n = cx->nfiles;
+    for (uint32_t i = 0; i < n; i++)
+        if (strcmp(cx->files[i], path) == 0) return;
+    if ((n & (n - 1)) == 0) { /* full at every power of two */
+        const char **more = OCT_NEW_N(oct_own(cx), const char *, n ? 2 * n : 1);
+        if (n) memcpy(more, cx->files, n * sizeof *more);
+        cx->files = more;
+    }
+    cx->files[cx->nfiles++] = oct_strdup(oct_own(cx), path);
+}
+
 /* Takes the open regular file h->fd in. */
-static bool take(struct oct_ctx *cx, struct held *h, size_t size, struct oct_span at, const char *name, struct oct_bytes *out) {
+static bool take(struct oct_ctx *cx, struct held *h, size_t size, struct oct_span at, const char *name, const char *path,
+                 struct oct_bytes *out) {
     if (size >= MAP_FROM) {
         void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, h->fd, 0);
         if (p == MAP_FAILED) return failed(cx, at, name, "map");
@@ -70,6 +84,7 @@ static bool take(struct oct_ctx *cx, struct held *h, size_t size, struct oct_spa
     }
     close(h->fd);
     h->fd = -1;
+    note_file(cx, path);
     return true;
 }
 
@@ -102,7 +117,7 @@ bool oct_read_file(struct oct_ctx *cx, const char *path, struct oct_bytes *out) 
         oct_error(cx, nowhere, OCT_E7002, "'%s' is %s, not a regular file", path, S_ISDIR(st.st_mode) ? "a folder" : "special");
         return false;
     }
-    return take(cx, h, (size_t)st.st_size, nowhere, path, out);
+    return take(cx, h, (size_t)st.st_size, nowhere, path, path, out);
 }
 
 /* ---- beneath ------------------------------------------------------------------------------------------------------ */
@@ -175,7 +190,7 @@ bool oct_read_beneath(struct oct_ctx *cx, const char *model_path, const char *na
         else if (h->fd < 0 || fstat(h->fd, &st) != 0) return failed(cx, at, name, "open");
         else if (!S_ISREG(st.st_mode)) why = "it is not a regular file";
         else if (st.st_nlink != 1) why = "the file has more than one link";
-        else return take(cx, h, (size_t)st.st_size, at, name, out);
+        else return take(cx, h, (size_t)st.st_size, at, name, oct_sprintf(oct_own(cx), "%s/%s", folder, name), out);
     }
     oct_error(cx, at, OCT_E4006, "refused to read '%s': %s", name, why);
     oct_help(cx, "a model may only name regular files in or beneath its own folder; copy the file there");

@@ -135,6 +135,8 @@ struct oct_ctx {
     struct oct_diag_list *diags;
     struct oct_source *sources;
     uint32_t nsources;
+    const char **files;         /* inputs that were read, by path (frontend/file.c) */
+    uint32_t nfiles;
     size_t mem_now, mem_peak;
 };
 /* The context is the caller's; free releases every arena, and with them everything. */

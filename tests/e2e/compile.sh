@@ -89,6 +89,18 @@ for emit in obj lib; do
 done
 nothing_left
 
+# ---- what was read, as make reads it
+mkdir "in put#"
+cp q.8vo q.safetensors "in put#"
+octavo compile "in put#/q.8vo" --depfile "in put#/d" -o "in put#/a b"
+cp "in put#/d" d.mk
+printf '%s:\n\t@echo again\ninclude d.mk\n' 'in\ put\#/a\ b.c' >Makefile
+[ "$(grep -c 'in\\ put' d.mk)" = 3 ] || die "inputs are missing: $(cat d.mk)"
+[ "$(make -s)" != again ] || die "make wants it again: $(cat d.mk)"
+sleep 0.01
+touch "in put#/q.safetensors"
+[ "$(make -s)" = again ] || die "make does not see the weights: $(cat d.mk)"
+
 # ---- bench
 octavo bench q.8vo --runs 20 --data digits_test.npy --json >bench.json
 python3 - <<'PY'
@@ -109,6 +121,7 @@ expect 69 octavo compile q.8vo --emit obj --cc no-such-compiler -o failed
 expect 70 octavo compile q.8vo --emit obj --cc false -o failed
 expect 70 octavo run q.8vo --input digits_test.npy -o failed.npy --engine c --cc false
 expect 64 octavo compile q.8vo --emit obj -o -
+expect 64 octavo compile q.8vo --depfile d -o -
 expect 64 octavo compile q.8vo --target cortex-m4 --emit lib --cflags -O1 -o failed
 expect 64 octavo compile q.8vo --target cortex-m5 -o failed
 expect 73 octavo compile q.8vo -o none/none/failed

@@ -1,0 +1,10 @@
+# Cortex-M0+ without FPU, no operating system; the emulated board is one of ../cortex-m.
+set(CMAKE_SYSTEM_NAME Generic)
+set(CMAKE_SYSTEM_PROCESSOR cortex-m0plus)
+set(CMAKE_C_COMPILER arm-none-eabi-gcc)
+set(CMAKE_C_FLAGS_INIT "-mcpu=cortex-m0plus -mthumb -mfloat-abi=soft -ffunction-sections -fdata-sections")
+set(CMAKE_EXE_LINKER_FLAGS_INIT -Wl,--gc-sections)
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-system-arm;-M;microbit;-display;none;-semihosting;-kernel)
+set(OCTAVO_TARGET cortex-m0plus)
+set(OCTAVO_BOARD microbit)

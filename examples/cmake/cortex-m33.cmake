@@ -1,0 +1,10 @@
+# Cortex-M33 with FPU, no operating system; the emulated board is one of ../cortex-m.
+set(CMAKE_SYSTEM_NAME Generic)
+set(CMAKE_SYSTEM_PROCESSOR cortex-m33)
+set(CMAKE_C_COMPILER arm-none-eabi-gcc)
+set(CMAKE_C_FLAGS_INIT "-mcpu=cortex-m33 -mthumb -mfloat-abi=hard -ffunction-sections -fdata-sections")
+set(CMAKE_EXE_LINKER_FLAGS_INIT -Wl,--gc-sections)
+set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)
+set(CMAKE_CROSSCOMPILING_EMULATOR qemu-system-arm;-M;mps2-an505;-display;none;-semihosting;-kernel)
+set(OCTAVO_TARGET cortex-m33)
+set(OCTAVO_BOARD an505)
