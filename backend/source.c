@@ -51,7 +51,9 @@ static void print_constants(const struct oct_unit *u, struct oct_text *t, bool i
     }
     for (int i = 0; i < p->nconstants; i++) {
         const struct oct_packed *d = p->constant[i].data;
-        oct_text_addf(t, "static const %s data_%d[%" PRId64 "] = { /* ", c_type(d->elem), i, d->n);
+        const bool by_words = lp_elem_size(d->elem) < OCT_K_CONST_ALIGN;
+        oct_text_addf(t, "static %sconst %s data_%d[%" PRId64 "] = { /* ", by_words ? "OCT_WORDS " : "", c_type(d->elem), i,
+                      d->n);
         oct_comment_text(t, d->name);
         oct_text_add(t, " */");
         size_t line = t->len;
@@ -157,8 +159,10 @@ void oct_print_source(const struct oct_unit *u, struct oct_compiled *out) {
     oct_text_add(c, "/* One function a layer, one frame at a time; inlined into one they would share too few registers. */\n"
                     "#ifdef __GNUC__\n"
                     "#define OCT_LAYER __attribute__((noinline))\n"
+                    "#define OCT_WORDS __attribute__((aligned(4)))\n"
                     "#else\n"
                     "#define OCT_LAYER\n"
+                    "#define OCT_WORDS\n"
                     "#endif\n");
     oct_text_add(c, "\n");
     print_constants(u, c, in_file);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "cc.h"
+#include "bench.h"
 
 enum { RUNS = 200, WARM_UP = 5 };
 static const uint64_t enough_ns = 2000000000; /* stop early after this much, but not before 10 runs */
@@ -27,26 +27,42 @@ struct buffers {
     void **io, *arena;
 };
 
-/* Inputs hold the first sample of --data, or numbers from a generator (in [-1, 1), or any codes). */
-static bool fill(struct drv *d, const struct oct_module *m, const struct drv_native *n, struct buffers *b) {
-    uint32_t k = 0, x = 1;
+bool drv_bench_inputs(struct drv *d, const struct oct_module *m, struct oct_dataset *out) {
     struct drv_arrays arrays;
-    struct oct_dataset data;
-    if (d->o.data.n && (!drv_read_arrays(d, "--data", &d->o.data, &arrays) || !drv_fit(d, &arrays, m, &data))) return false;
-    b->io = OCT_NEW_N(d->a, void *, m->nnodes + m->noutputs);
-    b->arena = oct_alloc(d->a, n->arena_bytes + 256);
+    if (d->o.data.n) {
+        if (!drv_read_arrays(d, "--data", &d->o.data, &arrays) || !drv_fit(d, &arrays, m, out)) return false;
+        out->samples = oct_dataset_chunk(out->in, out->nin);
+        return true;
+    }
+    struct oct_input_data *in = OCT_NEW_N(d->a, struct oct_input_data, m->nnodes);
+    uint32_t x = 1;
+    *out = (struct oct_dataset){.in = in};
     OCT_FOR_NODES(m, node) {
         if (node->op != OCT_OP_input) continue;
         const size_t elements = (size_t)oct_type_elements(&node->type, 1), bytes = elements * oct_dtype_size(node->type.dtype);
-        unsigned char *p = b->io[k] = oct_alloc(d->a, bytes + 64);
-        if (d->o.data.n) memcpy(p, data.in[k].data, bytes);
-        else
-            for (size_t i = 0; i < (node->type.dtype == OCT_F32 ? elements : bytes); i++) {
-                x = x * 1664525u + 1013904223u;
-                if (node->type.dtype == OCT_F32) ((float *)(void *)p)[i] = (float)(x >> 8) / 8388608.0f - 1;
-                else p[i] = (unsigned char)(x >> 24);
-            }
-        k++;
+        unsigned char *p = oct_alloc(d->a, bytes);
+        for (size_t i = 0; i < (node->type.dtype == OCT_F32 ? elements : bytes); i++) {
+            x = x * 1664525u + 1013904223u;
+            if (node->type.dtype == OCT_F32) ((float *)(void *)p)[i] = (float)(x >> 8) / 8388608.0f - 1;
+            else p[i] = (unsigned char)(x >> 24);
+        }
+        in[out->nin++] = (struct oct_input_data){node, p};
+    }
+    out->samples = oct_dataset_chunk(in, out->nin);
+    return true;
+}
+
+static bool fill(struct drv *d, const struct oct_module *m, const struct drv_native *n, struct buffers *b) {
+    uint32_t k = 0;
+    struct oct_dataset data;
+    if (!drv_bench_inputs(d, m, &data)) return false;
+    b->io = OCT_NEW_N(d->a, void *, m->nnodes + m->noutputs);
+    b->arena = oct_alloc(d->a, n->arena_bytes + 256);
+    for (uint32_t i = 0; i < data.nin; i++) {
+        const struct oct_type *t = &data.in[i].input->type;
+        const size_t bytes = (size_t)oct_type_elements(t, 1) * oct_dtype_size(t->dtype);
+        b->io[k] = oct_alloc(d->a, bytes + 64);
+        memcpy(b->io[k++], data.in[i].data, bytes);
     }
     for (uint32_t i = 0; i < m->noutputs; i++) {
         const struct oct_type *t = &m->output[i].node->type;
@@ -74,30 +90,23 @@ static int64_t measure(struct drv *d, const struct drv_native *n, const struct b
     return runs;
 }
 
-struct layer {
-    const char *name, *kernel;
-    int64_t macs;
-    double ns; /* median; NAN when it could not be told apart */
-};
-
-/* Names, kernels and MACs from the report that the back end wrote. */
-static struct layer *layers_of(struct drv *d, const struct oct_compiled *c, size_t *n) {
+struct drv_layer *drv_layers_of(struct drv *d, const struct oct_compiled *c, size_t *n) {
     json_t *report = json_loadb(c->json.s, c->json.len, 0, NULL), *list = json_object_get(report, "layers"), *item;
     size_t i;
-    struct layer *l = OCT_NEW_N(d->a, struct layer, json_array_size(list));
+    struct drv_layer *l = OCT_NEW_N(d->a, struct drv_layer, json_array_size(list));
     *n = json_array_size(list);
     json_array_foreach(list, i, item) {
         const char *name = json_string_value(json_object_get(item, "name")),
                    *kernel = json_string_value(json_object_get(item, "kernel"));
-        l[i] = (struct layer){oct_strdup(d->a, name ? name : ""), oct_strdup(d->a, kernel ? kernel : ""),
-                              json_integer_value(json_object_get(item, "macs")), (double)NAN};
+        l[i] = (struct drv_layer){oct_strdup(d->a, name ? name : ""), oct_strdup(d->a, kernel ? kernel : ""),
+                                  json_integer_value(json_object_get(item, "macs")), (double)NAN, 0};
     }
     json_decref(report);
     return l;
 }
 
 /* The median of each step over some runs of the build with instruments. */
-static bool time_layers(struct drv *d, const struct oct_module *m, const char *cflags, struct layer *l, size_t n) {
+static bool time_layers(struct drv *d, const struct oct_module *m, const char *cflags, struct drv_layer *l, size_t n) {
     enum { TIMED = 21 };
     struct oct_compiled c;
     struct buffers b;
@@ -118,7 +127,7 @@ static bool time_layers(struct drv *d, const struct oct_module *m, const char *c
     return true;
 }
 
-static void print(struct drv *d, const uint64_t *times, int64_t runs, const struct layer *l, size_t n) {
+static void print(struct drv *d, const uint64_t *times, int64_t runs, const struct drv_layer *l, size_t n) {
     const uint64_t median = percentile(times, runs, 50), p10 = percentile(times, runs, 10), p90 = percentile(times, runs, 90);
     if (d->o.json) {
         struct drv_json j;
@@ -150,17 +159,19 @@ static void print(struct drv *d, const uint64_t *times, int64_t runs, const stru
 }
 
 bool verb_bench(struct drv *d) {
+    if (d->o.target && !d->o.emulate) return drv_misuse(d, "--target is for --emulate; time is this machine's");
     struct oct_compiled c;
     struct buffers b;
     size_t nlayers;
     const char *cflags = d->o.cflags ? d->o.cflags : "-O3 -march=native";
     const int64_t most = d->o.runs ? d->o.runs : RUNS;
     struct oct_module *m = drv_read_model(d, d->o.args.v[0]);
+    if (m && d->o.emulate) return drv_bench_emulate(d, m);
     const struct drv_native *n = m ? drv_native_load(d, m, cflags, false, &c) : NULL;
     if (!n || !fill(d, m, n, &b)) return false;
     uint64_t *times = OCT_NEW_N(d->a, uint64_t, most);
     const int64_t runs = measure(d, n, &b, times, most);
-    struct layer *l = layers_of(d, &c, &nlayers);
+    struct drv_layer *l = drv_layers_of(d, &c, &nlayers);
     if (!time_layers(d, m, cflags, l, nlayers)) return false;
     print(d, times, runs, l, nlayers);
     return true;

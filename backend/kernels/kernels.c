@@ -52,8 +52,9 @@ bool oct_kernel_build(struct oct_kbuild *b, const struct oct_kernel_info *info) 
  */
 
 static int32_t open_buffer(struct oct_kbuild *b, struct oct_bind bind, const char *name, enum lp_elem elem, enum lp_buf_kind kind,
-                           int64_t size) {
-    int32_t buf = lp_buffer(b->k, name, elem, kind, size, (int)lp_elem_size(elem));
+                           int64_t size, int align) {
+    if (align < (int)lp_elem_size(elem)) align = (int)lp_elem_size(elem);
+    int32_t buf = lp_buffer(b->k, name, elem, kind, size, align);
     OCT_CHECK(b->cx, buf < OCT_K_MAX_BUFS);
     b->bind[buf] = bind;
     return buf;
@@ -84,7 +85,7 @@ int32_t oct_k_in(struct oct_kbuild *b, int i) {
         }
         b->opened_in[i] = oct_k_const(b, name, elem, x->at.size, data);
     } else {
-        b->opened_in[i] = open_buffer(b, (struct oct_bind){OCT_BIND_OPERAND, i}, name, elem, LP_BUF_IN, x->at.size);
+        b->opened_in[i] = open_buffer(b, (struct oct_bind){OCT_BIND_OPERAND, i}, name, elem, LP_BUF_IN, x->at.size, 1);
     }
     return b->opened_in[i];
 }
@@ -92,21 +93,21 @@ int32_t oct_k_in(struct oct_kbuild *b, int i) {
 int32_t oct_k_out(struct oct_kbuild *b) {
     if (b->opened_out < 0)
         b->opened_out = open_buffer(b, (struct oct_bind){OCT_BIND_RESULT, 0}, "y", oct_k_elem(b->node->type.dtype),
-                                    b->inplace >= 0 ? LP_BUF_INOUT : LP_BUF_OUT, b->out.at.size);
+                                    b->inplace >= 0 ? LP_BUF_INOUT : LP_BUF_OUT, b->out.at.size, 1);
     return b->opened_out;
 }
 
 int32_t oct_k_const(struct oct_kbuild *b, const char *name, enum lp_elem elem, int64_t n, const void *data) {
     OCT_CHECK(b->cx, b->nconstants < OCT_K_MAX_BUFS);
     b->constant[b->nconstants] = (struct oct_packed){name, elem, n, data};
-    return open_buffer(b, (struct oct_bind){OCT_BIND_CONST, b->nconstants++}, name, elem, LP_BUF_CONST, n);
+    return open_buffer(b, (struct oct_bind){OCT_BIND_CONST, b->nconstants++}, name, elem, LP_BUF_CONST, n, OCT_K_CONST_ALIGN);
 }
 
 int32_t oct_k_scratch(struct oct_kbuild *b, const char *name, enum lp_elem elem, int64_t n) {
-    enum { ALIGN = 16 };
+    enum { ALIGN = 16 }; /* of the arena, too */
     int64_t at = (b->scratch_bytes + ALIGN - 1) / ALIGN * ALIGN;
     b->scratch_bytes = at + n * (int64_t)lp_elem_size(elem);
-    return open_buffer(b, (struct oct_bind){OCT_BIND_SCRATCH, (int)at}, name, elem, LP_BUF_SCRATCH, n);
+    return open_buffer(b, (struct oct_bind){OCT_BIND_SCRATCH, (int)at}, name, elem, LP_BUF_SCRATCH, n, ALIGN);
 }
 
 void oct_k_fallback(struct oct_kbuild *b, const char *fmt, ...) {

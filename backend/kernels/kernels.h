@@ -61,7 +61,7 @@ struct oct_packed {
     int64_t n; /* elements */
     const void *data;
 };
-enum { OCT_K_MAX_BUFS = 32 };
+enum { OCT_K_MAX_BUFS = 32, OCT_K_CONST_ALIGN = 4 /* bytes: constants of bytes may be read by words */ };
 
 struct oct_kbuild {
     struct oct_ctx *cx;

@@ -28,4 +28,17 @@ bool oct_layer_plan(struct layer *l, struct oct_kbuild *b);
 /* Buffers: x, y, bias, and behind it the words of the requantizer, per output channel. */
 void oct_layer_open(struct layer *l);
 
+/* ---- a tile: channels x pixels accumulators, each a register of its own (linear.c) -------------------------------------------- */
+
+enum { OCT_MAX_TILE = 8, OCT_MAX_PIXELS = 4 };
+typedef struct lp_val oct_tile_acc[OCT_MAX_TILE][OCT_MAX_PIXELS];
+struct oct_place { /* of a tile in memory: first element, distance of pixels, distance of channels */
+    struct lp_addr at;
+    int64_t pixel, channel;
+};
+/* Accumulators that hold the bias of the channels from `channel` on. */
+void oct_tile_open(const struct layer *l, int tile, int pixels, struct lp_addr channel, oct_tile_acc acc);
+/* Requantizes and stores them at y. */
+void oct_tile_close(const struct layer *l, int tile, int pixels, struct lp_addr channel, oct_tile_acc acc, struct oct_place y);
+
 #endif

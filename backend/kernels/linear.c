@@ -4,6 +4,7 @@
  * A tile is channels x pixels accumulators, each a register of its own; the loops over taps and input channels stay rolled. */
 #include "layer.h"
 #include "vec.h"
+#include "window.h"
 
 bool oct_fits_dense(const struct oct_kbuild *b) { return oct_layer_fits(b); }
 bool oct_fits_conv2d(const struct oct_kbuild *b) {
@@ -64,68 +65,45 @@ static void add_loop(struct sum *s, const char *name, int64_t trip, int64_t step
     s->loop[s->n].name = name, s->loop[s->n].trip = trip, s->loop[s->n].step = step, s->n++;
 }
 
-enum { MAX_TILE = 8, MAX_PIXELS = 4 };
-struct place { /* of a tile: first element, distance of pixels, distance of channels */
-    struct lp_addr at;
-    int64_t pixel, channel;
-};
-
 /* One term of the sum for every accumulator of the tile. */
-static void build_term(struct layer *l, int tile, int pixels, struct lp_addr x, int64_t pixel, int32_t wbuf, struct lp_addr w,
-                       struct lp_val (*acc)[MAX_PIXELS]) {
-    struct lp_val in[MAX_PIXELS];
-    for (int p = 0; p < pixels; p++)
-        in[p] = oct_k_load_code(l->b, oct_sprintf(l->b->arena, "x%d", p), l->x, lp_offset(x, p * pixel));
-    for (int t = 0; t < tile; t++) {
-        struct lp_val v = oct_k_load_code(l->b, oct_sprintf(l->b->arena, "w%d", t), wbuf, lp_offset(w, t));
-        for (int p = 0; p < pixels; p++) accumulate(l, acc[t][p], in[p], v);
+struct term {
+    struct layer *l;
+    int tile, pixels;
+    int64_t pixel; /* distance of pixels in x */
+    int32_t w;
+    struct lp_val (*acc)[OCT_MAX_PIXELS];
+};
+static void build_term(struct oct_kbuild *b, void *user, struct lp_addr x, struct lp_addr w) {
+    const struct term *s = user;
+    struct lp_val in[OCT_MAX_PIXELS];
+    for (int p = 0; p < s->pixels; p++)
+        in[p] = oct_k_load_code(b, oct_sprintf(b->arena, "x%d", p), s->l->x, lp_offset(x, p * s->pixel));
+    for (int t = 0; t < s->tile; t++) {
+        struct lp_val v = oct_k_load_code(b, oct_sprintf(b->arena, "w%d", t), s->w, lp_offset(w, t));
+        for (int p = 0; p < s->pixels; p++) accumulate(s->l, s->acc[t][p], in[p], v);
     }
 }
 
-/* How many turns of a loop to write out: all where they are few, else about `want`, better a number that divides the trip. */
-static int64_t turns(int64_t trip, int64_t want) {
-    if (want <= 1) return 1;
-    if (trip < 2 * want) return trip;
-    for (int64_t n = want; n < 2 * want; n++)
-        if (trip % n == 0) return n;
-    return want;
-}
-
-/* The loops over all terms. */
-static void build_sum(struct layer *l, const struct sum *s, int tile, int pixels, struct place x, int32_t wbuf, struct lp_addr w,
-                      struct lp_val (*acc)[MAX_PIXELS]) {
-    struct lp_kernel *k = l->b->k;
+static void build_sum(struct layer *l, const struct sum *s, int tile, int pixels, struct oct_place x, int32_t wbuf,
+                      struct lp_addr w, oct_tile_acc acc) {
+    struct term term = {l, tile, pixels, x.pixel, wbuf, acc};
     int64_t stride = tile;
+    int loops = 0;
     for (int i = 0; i < s->n; i++) stride *= s->loop[i].trip;
     for (int i = 0; i < s->n - 1; i++) {
         stride /= s->loop[i].trip;
-        int32_t var = lp_loop(k, s->loop[i].name, s->loop[i].trip);
-        x.at = lp_plus(x.at, var, s->loop[i].step);
-        w = lp_plus(w, var, stride);
+        oct_k_loop(l->b, s->loop[i].name, s->loop[i].trip, &x.at, s->loop[i].step, &w, stride, &loops);
     }
-    const int64_t trip = s->n ? s->loop[s->n - 1].trip : 1, step = s->n ? s->loop[s->n - 1].step : 0,
-                  at_once = turns(trip, l->b->target->unroll), whole = trip / at_once * at_once;
-    struct lp_addr from = x.at, weights = w;
-    int inner = 0;
-    if (whole > at_once) {
-        int32_t var = lp_loop(k, s->loop[s->n - 1].name, trip / at_once);
-        from = lp_plus(from, var, at_once * step);
-        weights = lp_plus(weights, var, at_once * tile);
-        inner++;
-    }
-    for (int64_t i = 0; i < at_once; i++)
-        build_term(l, tile, pixels, lp_offset(from, i * step), x.pixel, wbuf, lp_offset(weights, i * tile), acc);
-    oct_k_close(l->b, inner);
-    for (int64_t i = whole; i < trip; i++)
-        build_term(l, tile, pixels, lp_offset(x.at, i * step), x.pixel, wbuf, lp_offset(w, i * tile), acc);
-    oct_k_close(l->b, s->n ? s->n - 1 : 0);
+    if (s->n) {
+        const int last = s->n - 1;
+        oct_k_turns(l->b, s->loop[last].name, s->loop[last].trip, x.at, s->loop[last].step, w, tile, build_term, &term);
+    } else build_term(l->b, &term, x.at, w);
+    oct_k_close(l->b, loops);
 }
 
-static void build_tile(struct layer *l, const struct sum *s, int tile, int pixels, struct place x, struct place y, int32_t wbuf,
-                       struct lp_addr w, struct lp_addr channel) {
+void oct_tile_open(const struct layer *l, int tile, int pixels, struct lp_addr channel, oct_tile_acc acc) {
     struct lp_kernel *k = l->b->k;
     const enum lp_elem e = l->wide ? LP_I64 : LP_I32;
-    struct lp_val acc[MAX_TILE][MAX_PIXELS];
     for (int t = 0; t < tile; t++) {
         struct lp_val bias = lp_load(k, NULL, lp_scalar(e), l->bias_buf, lp_offset(channel, t));
         for (int p = 0; p < pixels; p++) {
@@ -133,12 +111,21 @@ static void build_tile(struct layer *l, const struct sum *s, int tile, int pixel
             lp_set(k, acc[t][p], p ? acc[t][0] : bias);
         }
     }
-    build_sum(l, s, tile, pixels, x, wbuf, w, acc);
+}
+void oct_tile_close(const struct layer *l, int tile, int pixels, struct lp_addr channel, oct_tile_acc acc, struct oct_place y) {
     for (int t = 0; t < tile; t++)
         for (int p = 0; p < pixels; p++) {
             struct lp_val code = oct_rq_build(l->b, &l->rq, acc[t][p], l->params, lp_offset(channel, l->words + t));
             oct_k_store_code(l->b, l->y, lp_offset(y.at, p * y.pixel + t * y.channel), code);
         }
+}
+
+static void build_tile(struct layer *l, const struct sum *s, int tile, int pixels, struct oct_place x, struct oct_place y,
+                       int32_t wbuf, struct lp_addr w, struct lp_addr channel) {
+    oct_tile_acc acc;
+    oct_tile_open(l, tile, pixels, channel, acc);
+    build_sum(l, s, tile, pixels, x, wbuf, w, acc);
+    oct_tile_close(l, tile, pixels, channel, acc, y);
 }
 
 /* Outputs of one group at one tile of pixels: whole blocks in a loop, then the rest. Weights are packed for all groups. */
@@ -155,8 +142,8 @@ static struct weights weights_of(struct layer *l, int64_t want) {
     if (w.over) w.rest = pack_weights(l, "w_rest", w.blocks * w.tile, 1, w.over);
     return w;
 }
-static void build_blocks(struct layer *l, const struct sum *s, const struct weights *w, int pixels, struct place x,
-                         struct place y) {
+static void build_blocks(struct layer *l, const struct sum *s, const struct weights *w, int pixels, struct oct_place x,
+                         struct oct_place y) {
     struct lp_kernel *k = l->b->k;
     const int64_t count = w->blocks * w->tile, per_group = count + w->over;
     struct lp_addr channel = lp_at(0), main = lp_at(0), rest = lp_at(0);
@@ -171,7 +158,7 @@ static void build_blocks(struct layer *l, const struct sum *s, const struct weig
         loops++;
     }
     struct lp_addr first = channel;
-    struct place out = y;
+    struct oct_place out = y;
     if (w->blocks > 1) {
         int32_t block = lp_loop(k, "block", w->blocks);
         first = lp_plus(first, block, w->tile);
@@ -237,8 +224,8 @@ bool oct_build_conv2d(struct oct_kbuild *b) {
     add_loop(&s, "ky", kh, at->dilation[0] * in->stride[2]);
     add_loop(&s, "kx", kw, at->dilation[1] * in->stride[3]);
     add_loop(&s, "ci", w->dim[1], in->stride[1]);
-    int64_t tile = b->target->tile_oc < MAX_TILE ? b->target->tile_oc : MAX_TILE;
-    int64_t px = b->target->tile_px < MAX_PIXELS ? b->target->tile_px : MAX_PIXELS;
+    int64_t tile = b->target->tile_oc < OCT_MAX_TILE ? b->target->tile_oc : OCT_MAX_TILE;
+    int64_t px = b->target->tile_px < OCT_MAX_PIXELS ? b->target->tile_px : OCT_MAX_PIXELS;
     if (px > width) px = width;
     if (depthwise) px = 1;
     else if (b->target->vector_bits >= 256) oct_k_fallback(b, "scalar code: %s", oct_conv2d_vec_refuses(b));
@@ -272,8 +259,8 @@ bool oct_build_conv2d(struct oct_kbuild *b) {
         }
         if (depthwise) build_depthwise(&l, xc, yc, in, out);
         else
-            build_blocks(&l, &s, &packed, (int)pixels, (struct place){xc, xp, in->stride[1]},
-                         (struct place){yc, yp, out->stride[1]});
+            build_blocks(&l, &s, &packed, (int)pixels, (struct oct_place){xc, xp, in->stride[1]},
+                         (struct oct_place){yc, yp, out->stride[1]});
         if (trips > 1) lp_end(k);
     }
     if (batch) lp_end(k);
@@ -286,7 +273,7 @@ bool oct_build_dense(struct oct_kbuild *b) {
     if (!oct_layer_plan(&l, b)) return false;
     oct_layer_open(&l);
     if (b->target->vector_bits >= 256) oct_k_fallback(b, "scalar code: %s", oct_dense_vec_refuses(b));
-    int64_t tile = b->target->tile_oc * 2 < MAX_TILE ? b->target->tile_oc * 2 : MAX_TILE;
+    int64_t tile = b->target->tile_oc * 2 < OCT_MAX_TILE ? b->target->tile_oc * 2 : OCT_MAX_TILE;
     b->recipe = oct_sprintf(b->arena, "%d outputs at once", (int)tile);
     struct weights w = weights_of(&l, tile);
     struct oct_layout in = b->in[0].at, out = b->out.at;
@@ -297,7 +284,7 @@ bool oct_build_dense(struct oct_kbuild *b) {
     in.dim[last] = out.dim[last] = 1;
     struct lp_addr at[2];
     int loops = oct_k_nest(b, 2, (const struct oct_layout *[]){&out, &in}, 0, at);
-    build_blocks(&l, &s, &w, 1, (struct place){at[1], 0, 0}, (struct place){at[0], 0, channel});
+    build_blocks(&l, &s, &w, 1, (struct oct_place){at[1], 0, 0}, (struct oct_place){at[0], 0, channel});
     oct_k_close(b, loops);
     return true;
 }

@@ -29,6 +29,24 @@ void oct_k_loop(struct oct_kbuild *b, const char *name, int64_t trip, struct lp_
     ++*opened;
 }
 
+static int64_t turns(int64_t trip, int64_t want) {
+    if (want <= 1) return 1;
+    if (trip < 2 * want) return trip;
+    for (int64_t n = want; n < 2 * want; n++)
+        if (trip % n == 0) return n;
+    return want;
+}
+void oct_k_turns(struct oct_kbuild *b, const char *name, int64_t trip, struct lp_addr at, int64_t da, struct lp_addr weight,
+                 int64_t dw, oct_tap_fn *turn, void *user) {
+    const int64_t n = turns(trip, b->target->unroll), whole = trip / n;
+    struct lp_addr a = at, w = weight;
+    int loops = 0;
+    oct_k_loop(b, name, whole, &a, n * da, &w, n * dw, &loops);
+    for (int64_t i = 0; i < n; i++) turn(b, user, lp_offset(a, i * da), lp_offset(w, i * dw));
+    oct_k_close(b, loops);
+    for (int64_t i = whole * n; i < trip; i++) turn(b, user, lp_offset(at, i * da), lp_offset(weight, i * dw));
+}
+
 struct oct_window oct_window_open(struct oct_kbuild *b, const struct oct_axis *y, int iy, const struct oct_axis *x, int ix) {
     const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
     struct oct_window w = {.y = y, .x = x, .ry = &y->run[iy], .rx = &x->run[ix]};

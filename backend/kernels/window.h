@@ -39,4 +39,9 @@ void oct_window_taps(struct oct_kbuild *b, const struct oct_window *w, struct lp
 void oct_k_loop(struct oct_kbuild *b, const char *name, int64_t trip, struct lp_addr *a, int64_t coef, struct lp_addr *a2,
                 int64_t coef2, int *opened);
 
+/* `trip` turns of a loop, of which about as many are written out as the target says: all where they are few, a number that divides
+ * the trip rather than one that leaves a rest. `turn` builds one; `at` and `weight` move by da and dw from one to the next. */
+void oct_k_turns(struct oct_kbuild *b, const char *name, int64_t trip, struct lp_addr at, int64_t da, struct lp_addr weight,
+                 int64_t dw, oct_tap_fn *turn, void *user);
+
 #endif

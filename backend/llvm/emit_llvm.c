@@ -13,8 +13,6 @@ static LLVMValueRef word(const struct gen *g, int64_t v) { return LLVMConstInt(g
 /* &buffer[affine]: the verifier proved it within the buffer. *align: bytes that divide every address. */
 static LLVMValueRef address(const struct gen *g, const struct lp_stmt *s, unsigned *align) {
     const struct lp_buf *buf = &g->k->buf[s->buf];
-    const int64_t size = (int64_t)lp_elem_size(buf->elem);
-    uint64_t all = (uint64_t)buf->align | (uint64_t)(s->addr.base * size);
     LLVMValueRef sum = NULL;
     for (int i = 0; i < s->addr.nterms; i++) {
         const int64_t coef = s->addr.term[i].coef;
@@ -22,16 +20,14 @@ static LLVMValueRef address(const struct gen *g, const struct lp_stmt *s, unsign
         LLVMValueRef v = g->var[s->addr.term[i].var];
         if (coef != 1) v = LLVMBuildMul(g->b, v, word(g, coef), "");
         sum = sum ? LLVMBuildAdd(g->b, sum, v, "") : v;
-        all |= (uint64_t)(coef * size);
     }
     if (s->addr.index.type.lanes) {
         LLVMValueRef v = LLVMBuildSExtOrBitCast(g->b, oct_ll_operand(g, s->addr.index).v, g->word, "");
         sum = sum ? LLVMBuildAdd(g->b, sum, v, "") : v;
-        all |= (uint64_t)size;
     }
     if (!sum) sum = word(g, s->addr.base);
     else if (s->addr.base) sum = LLVMBuildAdd(g->b, sum, word(g, s->addr.base), "");
-    *align = (unsigned)(all & -all);
+    *align = lp_align_of(g->k, s);
     return LLVMBuildInBoundsGEP2(g->b, oct_ll_type(g, lp_scalar(buf->elem)), LLVMGetParam(g->fn, (unsigned)s->buf), &sum, 1, "");
 }
 

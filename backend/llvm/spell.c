@@ -253,6 +253,23 @@ static struct val fn_dots(const struct app *p) {
     return sum;
 }
 
+/* ---- Arm's DSP extension: halves and bytes of a general register. LLVM finds these instructions in no expression of ours. */
+
+static LLVMValueRef as_word(const struct gen *g, struct val x) { return LLVMBuildBitCast(g->b, x.v, g->i32, ""); }
+static struct val fn_smlad(const struct app *p) {
+    const struct gen *g = p->g;
+    LLVMValueRef arg[] = {as_word(g, p->x[1]), as_word(g, p->x[2]), p->x[0].v};
+    return (struct val){.v = oct_ll_intrinsic(g, p->f->sname, 0, NULL, 3, arg), .t = lp_scalar(LP_I32)};
+}
+static struct val fn_sxtb16(const struct app *p) {
+    const struct gen *g = p->g;
+    LLVMValueRef w = as_word(g, p->x[0]), arg[] = {w, w, LLVMConstInt(g->i32, 24, 0)};
+    if (p->s->imm) arg[0] = oct_ll_intrinsic(g, "llvm.fshl", 1, (LLVMTypeRef[]){g->i32}, 3, arg); /* rotated right by 8 */
+    const struct lp_type pair = lp_vector(LP_I16, 2);
+    return (struct val){.v = LLVMBuildBitCast(g->b, oct_ll_intrinsic(g, p->f->sname, 0, NULL, 1, arg), oct_ll_type(g, pair), ""),
+                        .t = pair};
+}
+
 static const struct fn functions[] = {
     {"add", fn_binary, true, LLVMAdd, LLVMAdd, 0, NULL, NULL},
     {"sub", fn_binary, true, LLVMSub, LLVMSub, 0, NULL, NULL},
@@ -298,6 +315,8 @@ static const struct fn functions[] = {
     {"runs", fn_runs, true, 0, 0, 0, NULL, NULL},
     {"every", fn_every, false, 0, 0, 0, NULL, NULL},
     {"dots", fn_dots, true, 0, 0, 0, NULL, NULL},
+    {"smlad", fn_smlad, false, 0, 0, 0, "llvm.arm.smlad", NULL},
+    {"sxtb16", fn_sxtb16, false, 0, 0, 0, "llvm.arm.sxtb16", NULL},
 };
 
 /* ---- expressions --------------------------------------------------------------------------------------------------- */
@@ -358,6 +377,9 @@ static struct val expression(struct parse *p) {
 
 struct val oct_ll_spell(const struct gen *g, const struct lp_stmt *s) {
     struct parse p = {.g = g, .s = s, .at = lp_row_info(s->row)->llvm};
+    const char *dsp = strchr(p.at, '|');
+    const bool word = lp_elem_bits((enum lp_elem)g->k->reg[s->dst].type.elem) * g->k->reg[s->dst].type.lanes == 32;
+    if (dsp && word && (g->k->isa == LP_ISA_DSP || g->k->isa == LP_ISA_MVE)) p.at = dsp + 2;
     for (int i = 0; i < s->nargs; i++) p.part[i] = oct_ll_operand(g, s->arg[i]);
     while (letter(p.at[0]) && p.at[1] == ' ' && p.at[2] == '=') {
         struct val *part = &p.part[*p.at - 'a'];
@@ -366,6 +388,6 @@ struct val oct_ll_spell(const struct gen *g, const struct lp_stmt *s) {
         p.at += strspn(p.at, "; ");
     }
     struct val r = expression(&p);
-    if (*p.at) fault(g, "text behind the expression", lp_row_info(s->row)->name);
+    if (*p.at && strncmp(p.at, " |", 2)) fault(g, "text behind the expression", lp_row_info(s->row)->name);
     return oct_ll_widened(g, r, g->k->reg[s->dst].type.lanes);
 }

@@ -108,6 +108,11 @@ void lp_emit_c_prologue(struct oct_text *out, const struct lp_c_file *f) {
                           "#error \"octavo: vector code is for gcc 12, clang and later; for other compilers: --target c99\"\n"
                           "#endif\n"
                           "#pragma GCC diagnostic ignored \"-Wpsabi\" /* no function on vectors is external */\n");
+    if (f->vectors && (f->isa == LP_ISA_DSP || f->isa == LP_ISA_MVE))
+        oct_text_add(out, "/* Loads stay side by side, so that two become one. */\n"
+                          "#if defined __GNUC__ && !defined __clang__\n"
+                          "#pragma GCC optimize(\"no-schedule-insns\")\n"
+                          "#endif\n");
     if (machine) {
         oct_text_add(out, "#ifndef __x86_64__\n"
                           "#error \"octavo: made for x86-64\"\n"

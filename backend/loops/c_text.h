@@ -59,8 +59,8 @@ const char *lp_c_row(struct lp_c_file *f, const struct lp_stmt *s, struct lp_typ
 int lp_c_mask_bits(enum lp_row row, struct lp_type to, const struct lp_type *arg, int to_bits);
 const char *lp_c_splat(struct lp_c_file *f, struct lp_type t, int bits); /* of a scalar */
 const char *lp_c_mask_to(struct lp_c_file *f, int lanes, int from_bits, int to_bits);
-/* Function that loads from, or stores at, a pointer to elements. */
-const char *lp_c_load(struct lp_c_file *f, struct lp_type t, bool masked);
+/* Function that loads from, or stores at, a pointer to elements; aligned: to 4 bytes. */
+const char *lp_c_load(struct lp_c_file *f, struct lp_type t, bool masked, bool aligned);
 const char *lp_c_store(struct lp_c_file *f, struct lp_type t, bool masked);
 
 #endif

@@ -68,9 +68,9 @@ const char *lp_c_mask_to(struct lp_c_file *f, int lanes, int from_bits, int to_b
 }
 
 /* Exactly the bytes of the lanes are touched. */
-const char *lp_c_load(struct lp_c_file *f, struct lp_type t, bool masked) {
+const char *lp_c_load(struct lp_c_file *f, struct lp_type t, bool masked, bool aligned) {
     const char *type = lp_c_type(f, t, 0), *elem = lp_c_scalar((enum lp_elem)t.elem),
-               *name = oct_sprintf(f->a, "oct_load%s_%s%s", masked ? "_masked" : "", type + 4,
+               *name = oct_sprintf(f->a, "oct_load%s%s_%s%s", masked ? "_masked" : "", aligned ? "_aligned" : "", type + 4,
                                    t.lanes == padded(t.lanes) ? "" : oct_sprintf(f->a, "_%d", t.lanes)),
                *known = find(f, name);
     if (known) return known;
@@ -83,8 +83,9 @@ const char *lp_c_load(struct lp_c_file *f, struct lp_type t, bool masked) {
                       "        if (m[l]) r[l] = p[l];\n    return r;\n}\n",
                       lp_c_type(f, lp_vector(LP_MASK, t.lanes), lp_elem_bits((enum lp_elem)t.elem)), type, t.lanes);
     else
-        oct_text_addf(&d, ") {\n    %s r%s;\n    __builtin_memcpy(&r, p, %d);\n    return r;\n}\n", type,
-                      t.lanes == padded(t.lanes) ? "" : " = {0}", t.lanes * (int)lp_elem_size((enum lp_elem)t.elem));
+        oct_text_addf(&d, ") {\n    %s r%s;\n    __builtin_memcpy(&r, %s, %d);\n    return r;\n}\n", type,
+                      t.lanes == padded(t.lanes) ? "" : " = {0}", aligned ? "__builtin_assume_aligned(p, 4)" : "p",
+                      t.lanes * (int)lp_elem_size((enum lp_elem)t.elem));
     return define(f, name, name, d.s);
 }
 
@@ -509,24 +510,30 @@ static void add_pin(const struct op *o, struct oct_text *t) {
     oct_text_add(t, "    return a;\n}");
 }
 
+static bool in_words(enum lp_isa isa) { return isa == LP_ISA_DSP || isa == LP_ISA_MVE; }
+/* GNU C, as an expression or a body. */
+static void add_gnu(const struct op *o, struct oct_text *t, const char *p) {
+    oct_text_add(t, *p == '{' ? "" : "{ return ");
+    expand_gnu(o, t, p);
+    oct_text_add(t, *p == '{' ? "" : "; }");
+}
+
 static void add_body(const struct op *o, struct oct_text *t) {
     size_t len;
+    const char *words = in_words(o->f->isa) && o->width <= 32 ? o->r->c[LP_ISA_DSP] : NULL;
     const char *machine = alternative(o, &len);
     const enum lp_row row = o->s->row;
     if (row == LP_OP_shuffle) add_shuffle(o, t);
     else if (row == LP_OP_repeat) add_repeat(o, t);
     else if (row == LP_OP_pin) add_pin(o, t);
+    else if (words) add_gnu(o, t, words);
     else if (machine) add_machine_body(o, t, machine, len);
     else if (o->width > native_width(o->f->isa) && halves_help(o)) add_halves(o, t);
     else if (row == LP_OP_cvt && lp_elem_bits((enum lp_elem)o->to.elem) < lp_elem_bits((enum lp_elem)o->arg[0].elem))
         add_truncation(o, t);
     else if (o->r->c[LP_C_LANE]) add_lanes(o, t, expand_lane(o, o->r->c[LP_C_LANE]));
-    else if (o->r->c[LP_C_VECTOR] && (o->to.lanes > 1 || o->r->c[LP_C_VECTOR][0] == '{')) {
-        const bool body = o->r->c[LP_C_VECTOR][0] == '{';
-        oct_text_add(t, body ? "" : "{ return ");
-        expand_gnu(o, t, o->r->c[LP_C_VECTOR]);
-        oct_text_add(t, body ? "" : "; }");
-    } else add_lanes(o, t, scalar_lane(o));
+    else if (o->r->c[LP_C_VECTOR] && (o->to.lanes > 1 || o->r->c[LP_C_VECTOR][0] == '{')) add_gnu(o, t, o->r->c[LP_C_VECTOR]);
+    else add_lanes(o, t, scalar_lane(o));
 }
 
 static const char *short_name(const struct op *o, int operand) {

@@ -214,6 +214,12 @@ static int mentions(const char *text, char operand_letter) {
     return n;
 }
 
+/* Is it a load of a word that the machine has an instruction for, or two at once? */
+static bool is_word(const struct emitter *e, const struct lp_stmt *load, struct lp_type t) {
+    return (e->k->isa == LP_ISA_DSP || e->k->isa == LP_ISA_MVE) && t.lanes * lp_elem_bits((enum lp_elem)t.elem) == 32 &&
+           lp_align_of(e->k, load) % 4 == 0;
+}
+
 static void print_statement(struct emitter *e, const struct lp_stmt *s) {
     if (s->kind == LP_STMT_NOTE) {
         flush(e, -1, false);
@@ -254,8 +260,8 @@ static void print_statement(struct emitter *e, const struct lp_stmt *s) {
         x = element(e, s);
         absorb(&x, &m);
         if (t.lanes > 1)
-            x.text = oct_sprintf(e->a, "%s(&%s%s%s)", lp_c_load(e->file, t, m.text != NULL), x.text, m.text ? ", " : "",
-                                 m.text ? m.text : "");
+            x.text = oct_sprintf(e->a, "%s(&%s%s%s)", lp_c_load(e->file, t, m.text != NULL, !m.text && is_word(e, s, t)), x.text,
+                                 m.text ? ", " : "", m.text ? m.text : "");
         else if (m.text) {
             x.text = oct_sprintf(e->a, "%s ? %s : 0", m.text, x.text);
             x.level = LP_C_LOOSE;

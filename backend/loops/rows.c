@@ -11,6 +11,7 @@
 #define AVX2(s)   [LP_ISA_AVX2] = s,
 #define AVX512(s) [LP_ISA_AVX512] = s,
 #define VNNI(s)   [LP_ISA_VNNI] = s,
+#define DSP(s)    [LP_ISA_DSP] = s,
 static const struct lp_row_info rows[LP_ROW_COUNT] = {
 #define ROW(name, sig, classes, kind, expr, c, llvm, doc) {#name, sig, doc, classes, {c}, llvm},
 #include "loops.def"
@@ -24,6 +25,7 @@ static const struct lp_row_info rows[LP_ROW_COUNT] = {
 #undef AVX2
 #undef AVX512
 #undef VNNI
+#undef DSP
 
 const struct lp_row_info *lp_row_info(enum lp_row row) { return &rows[row]; }
 
@@ -206,6 +208,16 @@ void lp_row_operands(const struct lp_stmt *st, struct lp_type dst, struct lp_typ
         type[i] = st->arg[i].type;
         if (lp_is_imm(st->arg[i])) type[i].lanes = (uint8_t)(a->kind == 'S' ? 1 : a->exact ? a->exact : n * a->times);
     }
+}
+
+unsigned lp_align_of(const struct lp_kernel *k, const struct lp_stmt *access) {
+    const struct lp_buf *buf = &k->buf[access->buf];
+    const struct lp_addr *at = &access->addr;
+    const int64_t size = (int64_t)lp_elem_size(buf->elem);
+    uint64_t all = (uint64_t)buf->align | (uint64_t)(at->base * size);
+    for (int i = 0; i < at->nterms; i++) all |= (uint64_t)(at->term[i].coef * size);
+    if (at->index.type.lanes) all |= (uint64_t)size;
+    return (unsigned)(all & -all);
 }
 
 /* ---- the walk

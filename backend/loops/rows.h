@@ -38,6 +38,9 @@ void lp_row_operands(const struct lp_stmt *s, struct lp_type dst, struct lp_type
 /* Whose spellings serve too; C99 at last. */
 enum lp_isa lp_isa_base(enum lp_isa isa);
 
+/* Bytes that divide the address of a load or store, whatever the loop variables are. */
+unsigned lp_align_of(const struct lp_kernel *k, const struct lp_stmt *access);
+
 /* Unique readable names: a register's base, then base_1, base_2, ...; loops side by side may share a name. */
 struct lp_names {
     const char **reg, **var, **buf;
