@@ -6,11 +6,9 @@
  * is one load for all output channels. Where channels come in fours, SXTB16 widens a word of codes at once, as terms 0 2 and 1 3;
  * weights are packed to match. Weights are such words themselves, or, where that would take too much memory, words of four codes
  * that are widened at each use. acc = b' + sum w x as in linear.c. */
-#include "layer.h"
-#include "window.h"
+#include "pairs.h"
 
-enum { QUAD = 4, SHARE = 64 /* of the flash, for a layer's weights to be kept in 16 bits */ };
-static const struct lp_type pair = {LP_I16, 2}, codes = {LP_I8, QUAD};
+enum { SHARE = 64 /* of the flash, for a layer's weights to be kept in 16 bits */ };
 
 struct pairs {
     struct layer l;
@@ -24,15 +22,14 @@ struct pairs {
     int64_t tile, blocks, over;
 };
 
-static bool has_pairs(const struct oct_kbuild *b) { return b->target->isa == LP_ISA_DSP || b->target->isa == LP_ISA_MVE; }
-
 bool oct_fits_conv2d_pairs(const struct oct_kbuild *b) {
-    return has_pairs(b) && oct_fits_conv2d(b) && oct_dtype_size(b->in[0].node->type.dtype) == 1 && b->node->at.groups == 1;
+    return oct_has_pairs(b->target) && oct_fits_conv2d(b) && oct_dtype_size(b->in[0].node->type.dtype) == 1 &&
+           b->node->at.groups == 1 && oct_layer_reach(b) <= INT32_MAX;
 }
 bool oct_fits_dense_pairs(const struct oct_kbuild *b) {
     const struct oct_layout *x = &b->in[0].at;
-    return has_pairs(b) && oct_fits_dense(b) && b->in[0].node->type.dtype == OCT_I8 && x->stride[x->rank - 1] == 1 &&
-           x->dim[x->rank - 1] % QUAD == 0;
+    return oct_has_pairs(b->target) && oct_fits_dense(b) && b->in[0].node->type.dtype == OCT_I8 && x->stride[x->rank - 1] == 1 &&
+           x->dim[x->rank - 1] % OCT_QUAD == 0 && oct_layer_reach(b) <= INT32_MAX;
 }
 
 /* ---- weights ----------------------------------------------------------------------------------------------------------------
@@ -56,7 +53,7 @@ static int32_t pack(const struct pairs *p, const char *name, const int16_t *from
     struct oct_pack k = {.rank = 3, .dim = {p->l.outputs - first, lines, p->run}, .ndims = 3};
     k.d[0] = (struct oct_pack_dim){blocks, 0, tile};
     k.d[1] = (struct oct_pack_dim){lines, 1, 1};
-    k.d[2] = (struct oct_pack_dim){p->quads, 2, QUAD};
+    k.d[2] = (struct oct_pack_dim){p->quads, 2, OCT_QUAD};
     if (p->bytes) { /* SXTB16 takes every other code */
         k.d[k.ndims++] = (struct oct_pack_dim){tile, 0, 1};
         k.d[k.ndims++] = (struct oct_pack_dim){2, 2, apart};
@@ -76,7 +73,7 @@ static int32_t pack(const struct pairs *p, const char *name, const int16_t *from
 
 static void open_weights(struct pairs *p, int64_t tile, bool bytes) {
     struct layer *l = &p->l;
-    p->quads = (p->run + QUAD - 1) / QUAD;
+    p->quads = (p->run + OCT_QUAD - 1) / OCT_QUAD;
     p->tile = tile < l->outputs ? tile : l->outputs;
     p->blocks = l->outputs / p->tile;
     p->over = l->outputs % p->tile;
@@ -89,13 +86,18 @@ static void open_weights(struct pairs *p, int64_t tile, bool bytes) {
 /* ---- sums -------------------------------------------------------------------------------------------------------------------
  */
 
-/* Both words of a quad: of codes, or of the 16 bits that they became; `apart`: from the first word to the second. */
-static void load_quad(const struct pairs *p, const char *name, int32_t buf, bool narrow, struct lp_addr at, int64_t apart,
-                      struct lp_val word[2]) {
-    struct lp_kernel *k = p->l.b->k;
-    struct lp_val v = narrow ? lp_load(k, name, codes, buf, at) : (struct lp_val){0};
+void oct_load_quad(struct lp_kernel *k, const char *name, int32_t buf, bool narrow, struct lp_addr at, int64_t apart,
+                   struct lp_val word[2]) {
+    struct lp_val v = narrow ? lp_load(k, name, oct_codes, buf, at) : (struct lp_val){0};
     for (int h = 0; h < 2; h++)
-        word[h] = narrow ? lp_op(k, name, LP_OP_sxtb16, pair, 1, &v, h) : lp_load(k, name, pair, buf, lp_offset(at, h * apart));
+        word[h] =
+            narrow ? lp_op(k, name, LP_OP_sxtb16, oct_pair, 1, &v, h) : lp_load(k, name, oct_pair, buf, lp_offset(at, h * apart));
+}
+
+struct oct_split oct_split_row(int64_t width, int64_t most) {
+    const int64_t tiles = (width + most - 1) / most, large = width % tiles, size = width / tiles;
+    if (!large) return (struct oct_split){{0}, {tiles}, {size}};
+    return (struct oct_split){{0, large * (size + 1)}, {large, tiles - large}, {size + 1, size}};
 }
 
 static void multiply(const struct pairs *p, struct lp_val acc, const struct lp_val x[2], const struct lp_val w[2]) {
@@ -113,17 +115,17 @@ static void build_quad(struct oct_kbuild *b, void *user, struct lp_addr x, struc
     const struct quad *q = user;
     const struct pairs *p = q->p;
     struct lp_val xs[2], ws[OCT_MAX_TILE][2];
-    const int64_t next = p->bytes ? QUAD : 2, apart = 2 * q->tile;
+    const int64_t next = p->bytes ? OCT_QUAD : 2, apart = 2 * q->tile;
     const bool shared = q->pixels > 1;
     if (shared && p->bytes)
-        for (int t = 0; t < q->tile; t++) load_quad(p, "w", q->w, true, lp_offset(w, t * next), apart, ws[t]);
+        for (int t = 0; t < q->tile; t++) oct_load_quad(b->k, "w", q->w, true, lp_offset(w, t * next), apart, ws[t]);
     else if (shared)
         for (int h = 0; h < 2; h++) /* in the order of memory: neighbours are one load */
-            for (int t = 0; t < q->tile; t++) ws[t][h] = lp_load(b->k, "w", pair, q->w, lp_offset(w, t * next + h * apart));
+            for (int t = 0; t < q->tile; t++) ws[t][h] = lp_load(b->k, "w", oct_pair, q->w, lp_offset(w, t * next + h * apart));
     for (int i = 0; i < q->pixels; i++) {
-        load_quad(p, "x", p->x, p->x_codes, lp_offset(x, i * p->x_pixel), 2, xs);
+        oct_load_quad(b->k, "x", p->x, p->x_codes, lp_offset(x, i * p->x_pixel), 2, xs);
         for (int t = 0; t < q->tile; t++) {
-            if (!shared) load_quad(p, "w", q->w, p->bytes, lp_offset(w, t * next), apart, ws[t]);
+            if (!shared) oct_load_quad(b->k, "w", q->w, p->bytes, lp_offset(w, t * next), apart, ws[t]);
             multiply(p, q->acc[t][i], xs, ws[t]);
         }
     }
@@ -133,11 +135,11 @@ static void build_sum(const struct pairs *p, int32_t wbuf, int tile, int pixels,
                       oct_tile_acc acc) {
     struct oct_kbuild *b = p->l.b;
     struct quad quad = {p, wbuf, tile, pixels, acc};
-    const int64_t step = (int64_t)QUAD * tile;
+    const int64_t step = (int64_t)OCT_QUAD * tile;
     int loops = 0;
     oct_k_loop(b, "ky", p->rows, &x, p->x_row, &w, p->runs * p->quads * step, &loops);
     oct_k_loop(b, "kx", p->runs, &x, p->x_run, &w, p->quads * step, &loops);
-    oct_k_turns(b, "quad", p->quads, x, QUAD, w, step, build_quad, &quad);
+    oct_k_turns(b, "quad", p->quads, x, OCT_QUAD, w, step, build_quad, &quad);
     oct_k_close(b, loops);
 }
 
@@ -158,7 +160,7 @@ static void build_blocks(const struct pairs *p, int pixels, struct lp_addr x, st
     if (p->blocks > 1) {
         int32_t block = lp_loop(b->k, "block", p->blocks);
         channel = lp_plus(channel, block, p->tile);
-        w = lp_plus(w, block, p->rows * p->runs * p->quads * QUAD * p->tile);
+        w = lp_plus(w, block, p->rows * p->runs * p->quads * OCT_QUAD * p->tile);
         out.at = lp_plus(out.at, block, p->tile * y.channel);
         loops++;
     }
@@ -177,7 +179,7 @@ static void widen(struct oct_kbuild *b, void *user, struct lp_addr from, struct 
     const struct pairs *p = user;
     if (p->interleaved) {
         struct lp_val word[2];
-        load_quad(p, "x", p->l.x, true, from, 0, word);
+        oct_load_quad(b->k, "x", p->l.x, true, from, 0, word);
         for (int h = 0; h < 2; h++) lp_store(b->k, p->x, lp_offset(to, 2 * h), word[h]);
         return;
     }
@@ -198,7 +200,7 @@ static void widen_rows(struct pairs *p, struct lp_addr x, int64_t width) {
         oct_k_loop(b, "ix", width, &x, in->stride[3], &to, channels, &loops);
         width = channels;
     }
-    const int64_t step = p->interleaved ? QUAD : 1;
+    const int64_t step = p->interleaved ? OCT_QUAD : 1;
     oct_k_turns(b, "i", width / step, x, in->stride[1] * step, to, step, widen, p);
     oct_k_close(b, loops);
 }
@@ -207,7 +209,6 @@ bool oct_build_conv2d_pairs(struct oct_kbuild *b) {
     struct pairs p = {0};
     struct layer *l = &p.l;
     if (!oct_layer_plan(l, b)) return false;
-    if (l->wide) return oct_linear_conv2d(l);
     b->k->isa = b->target->isa;
     oct_layer_open(l);
     const struct oct_attrs *at = &b->node->at;
@@ -217,15 +218,15 @@ bool oct_build_conv2d_pairs(struct oct_kbuild *b) {
     p.rows = kh;
     p.runs = at->dilation[1] > 1 ? kw : 1;
     p.run = kw / p.runs * channels;
-    p.interleaved = channels % QUAD == 0 && in->stride[1] == 1 && b->in[0].node->type.dtype == OCT_I8;
+    p.interleaved = channels % OCT_QUAD == 0 && in->stride[1] == 1 && b->in[0].node->type.dtype == OCT_I8;
     p.x_row = seen * channels;
     p.x_run = at->dilation[1] * channels;
     p.x_pixel = at->stride[1] * channels;
     open_weights(&p, b->target->tile_oc < OCT_MAX_TILE ? b->target->tile_oc : OCT_MAX_TILE, false);
-    p.x = oct_k_scratch(b, "wide", LP_I16, kh * p.x_row + QUAD - 1);
-    int64_t px = b->target->tile_px < OCT_MAX_PIXELS ? b->target->tile_px : OCT_MAX_PIXELS;
-    if (px > width) px = width;
-    b->recipe = oct_sprintf(b->arena, "pairs, %d channels x %d pixels, weights of %s", (int)p.tile, (int)px,
+    p.x = oct_k_scratch(b, "wide", LP_I16, kh * p.x_row + OCT_QUAD - 1);
+    const struct oct_split split =
+        oct_split_row(width, b->target->tile_px < OCT_MAX_PIXELS ? b->target->tile_px : OCT_MAX_PIXELS);
+    b->recipe = oct_sprintf(b->arena, "pairs, %d channels x %d pixels, weights of %s", (int)p.tile, (int)split.size[0],
                             p.bytes ? "8 bits" : "16 bits");
 
     int32_t row = lp_range(b->k, "row", out->dim[2]);
@@ -235,14 +236,12 @@ bool oct_build_conv2d_pairs(struct oct_kbuild *b) {
     int loops = 0;
     oct_k_loop(b, "n", out->dim[0], &x, in->stride[0], &y, out->stride[0], &loops);
     widen_rows(&p, x, seen);
-    /* As few tiles as can be: all of px pixels but for some of one less. */
-    const int64_t tiles = (width + px - 1) / px, less = tiles * px - width;
     for (int part = 0; part < 2; part++) {
-        const int64_t trips = part ? less : tiles - less, pixels = part ? px - 1 : px, first = part ? (tiles - less) * px : 0;
-        if (!trips) continue;
-        struct lp_addr xc = lp_at(first * p.x_pixel), yc = lp_offset(y, first * out->stride[3]);
+        if (!split.count[part]) continue;
+        const int64_t pixels = split.size[part];
+        struct lp_addr xc = lp_at(split.first[part] * p.x_pixel), yc = lp_offset(y, split.first[part] * out->stride[3]);
         int inner = 0;
-        oct_k_loop(b, "col", trips, &xc, pixels * p.x_pixel, &yc, pixels * out->stride[3], &inner);
+        oct_k_loop(b, "col", split.count[part], &xc, pixels * p.x_pixel, &yc, pixels * out->stride[3], &inner);
         build_blocks(&p, (int)pixels, xc, (struct oct_place){yc, out->stride[3], out->stride[1]});
         oct_k_close(b, inner);
     }
@@ -258,7 +257,6 @@ bool oct_build_dense_pairs(struct oct_kbuild *b) {
     struct pairs p = {0};
     struct layer *l = &p.l;
     if (!oct_layer_plan(l, b)) return false;
-    if (l->wide) return oct_linear_dense(l);
     b->k->isa = b->target->isa;
     oct_layer_open(l);
     struct oct_layout in = b->in[0].at, out = b->out.at;

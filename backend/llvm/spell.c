@@ -270,6 +270,20 @@ static struct val fn_sxtb16(const struct app *p) {
                         .t = pair};
 }
 
+/* PKHBT and PKHTB: the lower, the upper halves of two words. */
+static struct val fn_halves(const struct app *p) {
+    const struct gen *g = p->g;
+    const uint8_t *lane = p->s->shuffle;
+    const struct lp_type pair = lp_vector(LP_I16, 2);
+    if (!lp_type_equal(p->x[0].t, pair) || !lp_type_equal(p->x[1].t, pair) || lane[0] > 1 || lane[1] != lane[0] + 2)
+        return fn_shuffle(p);
+    LLVMValueRef a = as_word(g, p->x[0]), b = as_word(g, p->x[1]), half = LLVMConstInt(g->i32, 16, 0);
+    LLVMValueRef lower = LLVMConstInt(g->i32, 0xffff, 0), upper = LLVMConstInt(g->i32, 0xffff0000, 0);
+    LLVMValueRef r = lane[0] ? LLVMBuildOr(g->b, LLVMBuildLShr(g->b, a, half, ""), LLVMBuildAnd(g->b, b, upper, ""), "")
+                             : LLVMBuildOr(g->b, LLVMBuildAnd(g->b, a, lower, ""), LLVMBuildShl(g->b, b, half, ""), "");
+    return (struct val){.v = LLVMBuildBitCast(g->b, r, oct_ll_type(g, pair), ""), .t = pair};
+}
+
 static const struct fn functions[] = {
     {"add", fn_binary, true, LLVMAdd, LLVMAdd, 0, NULL, NULL},
     {"sub", fn_binary, true, LLVMSub, LLVMSub, 0, NULL, NULL},
@@ -316,6 +330,7 @@ static const struct fn functions[] = {
     {"every", fn_every, false, 0, 0, 0, NULL, NULL},
     {"dots", fn_dots, true, 0, 0, 0, NULL, NULL},
     {"smlad", fn_smlad, false, 0, 0, 0, "llvm.arm.smlad", NULL},
+    {"halves", fn_halves, true, 0, 0, 0, NULL, NULL},
     {"sxtb16", fn_sxtb16, false, 0, 0, 0, "llvm.arm.sxtb16", NULL},
 };
 

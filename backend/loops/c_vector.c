@@ -408,10 +408,22 @@ static int shuffled(const struct op *o, int l) {
 }
 static int repeated(const struct op *o, int l) { return l % o->arg[0].lanes; }
 
+static bool in_words(enum lp_isa isa) { return isa == LP_ISA_DSP || isa == LP_ISA_MVE; }
+/* 0, 1: the lower, the upper halves of two words, where the ISA has that; -1: another shuffle. */
+static int halves(const struct op *o) {
+    const uint8_t *lane = o->s->shuffle;
+    if (!in_words(o->f->isa) || o->to.elem != LP_I16 || o->to.lanes != 2 || o->arg[0].lanes != 2) return -1;
+    return lane[0] < 2 && lane[1] == lane[0] + 2 ? lane[0] : -1;
+}
 static void add_shuffle(const struct op *o, struct oct_text *t) {
     const int n = o->arg[0].lanes;
     const char *truth = o->to.elem == LP_MASK ? " & 1" : "";
-    if (n > 1 && o->to.lanes > 1) {
+    const int half = halves(o);
+    if (half >= 0) {
+        oct_text_addf(t, "{ return (%s)", type_of(o, -1));
+        lp_c_use_helper(o->f, t, "halves");
+        oct_text_addf(t, "((int32_t)a, (int32_t)b, %d); }", half);
+    } else if (n > 1 && o->to.lanes > 1) {
         oct_text_add(t, "{ return ");
         add_lane_list(o, t, shuffled);
         oct_text_add(t, "; }");
@@ -510,7 +522,6 @@ static void add_pin(const struct op *o, struct oct_text *t) {
     oct_text_add(t, "    return a;\n}");
 }
 
-static bool in_words(enum lp_isa isa) { return isa == LP_ISA_DSP || isa == LP_ISA_MVE; }
 /* GNU C, as an expression or a body. */
 static void add_gnu(const struct op *o, struct oct_text *t, const char *p) {
     oct_text_add(t, *p == '{' ? "" : "{ return ");

@@ -50,6 +50,10 @@ static const struct shape windows[] = {
     {1, 1, 12, 3, 6, 6, 2, 2, "dilation=(1,2) pad=1"},
     {1, 5, 1, 1, 6, 7, 3, 3, "pad=1"}, /* depthwise */
     {2, 8, 1, 1, 5, 5, 3, 3, "pad=(0,0,1,1) stride=2"},
+    {1, 8, 1, 1, 6, 9, 3, 3, "pad=1"}, /* channels in fours */
+    {2, 12, 1, 1, 7, 7, 3, 3, "stride=2 pad=(0,0,1,1)"},
+    {1, 4, 1, 1, 5, 11, 2, 3, "stride=(1,2)"},
+    {1, 4, 1, 1, 9, 5, 5, 1, "dilation=(2,1) pad=(2,0,2,0)"},
     {1, 3, 1, 1, 9, 9, 2, 4, "dilation=(3,2) pad=(1,0,2,5)"},
     {1, 4, 1, 1, 8, 8, 7, 5, "pad=3"}, /* too many taps to write out */
     {1, 3, 1, 4, 5, 6, 3, 3, "pad=1"}, /* with a channel multiplier */
@@ -206,7 +210,7 @@ static void every_kernel_ran(void **state) {
     uint32_t n;
     const struct oct_kernel_info *k = oct_kernel_list(&n);
     for (uint32_t i = 0; i < n; i++)
-        if (strstr("conv2d conv2d_pairs dense dense_pairs", k[i].name)) assert_true(kc.used[i] > 50);
+        if (strstr("conv2d conv2d_pairs dense dense_pairs depthwise_pairs", k[i].name)) assert_true(kc.used[i] > 50);
 }
 
 static void printed_c(void **state) {
