@@ -136,50 +136,55 @@ enum lp_elem oct_k_elem(enum oct_dtype t) {
 /* ---- loops over layouts
  * --------------------------------------------------------------------------------------------------------- */
 
-struct walk {
-    int64_t dim;
-    int64_t stride[8];
-};
-
 /* May axis `in` be merged into `out` around it: does one step of `out` go exactly past all of `in`, in every layout? */
-static bool merges(const struct walk *out, const struct walk *in, int n) {
+static bool merges(const struct oct_walk *out, const struct oct_walk *in, int n) {
     for (int i = 0; i < n; i++)
         if (out->stride[i] != in->dim * in->stride[i]) return false;
     return true;
 }
 
-int oct_k_nest(struct oct_kbuild *b, int n, const struct oct_layout *const *at, unsigned skip, struct lp_addr *addr) {
-    struct walk axis[OCT_MAX_RANK];
-    int naxes = 0;
-    OCT_CHECK(b->cx, n <= 8);
+int oct_k_walks(int n, const struct oct_layout *const *at, unsigned skip, struct oct_walk *walk) {
+    struct oct_walk axis[OCT_MAX_RANK];
+    int naxes = 0, walks = 0;
     for (int a = 0; a < at[0]->rank; a++) {
         if ((skip >> a & 1u) || at[0]->dim[a] == 1) continue;
-        struct walk w = {.dim = at[0]->dim[a]};
-        for (int i = 0; i < n; i++) {
-            OCT_CHECK(b->cx, at[i]->rank == at[0]->rank && at[i]->dim[a] == at[0]->dim[a]);
-            w.stride[i] = at[i]->stride[a];
-        }
+        struct oct_walk w = {.dim = at[0]->dim[a]};
+        for (int i = 0; i < n; i++) w.stride[i] = at[i]->stride[a];
         int place = naxes++;
         for (; place > 0 && axis[place - 1].stride[0] < w.stride[0]; place--) axis[place] = axis[place - 1];
         axis[place] = w;
     }
-    int loops = 0;
     for (int a = 0; a < naxes; a++) {
-        if (loops > 0 && merges(&axis[loops - 1], &axis[a], n)) {
-            int64_t outer = axis[loops - 1].dim;
-            axis[loops - 1] = axis[a];
-            axis[loops - 1].dim *= outer;
+        if (walks > 0 && merges(&walk[walks - 1], &axis[a], n)) {
+            int64_t outer = walk[walks - 1].dim;
+            walk[walks - 1] = axis[a];
+            walk[walks - 1].dim *= outer;
         } else {
-            axis[loops++] = axis[a];
+            walk[walks++] = axis[a];
         }
     }
+    return walks;
+}
+
+void oct_k_open(struct oct_kbuild *b, int walks, const struct oct_walk *walk, int n, struct lp_addr *addr) {
     static const char *const names[] = {"i", "j", "l", "m", "n", "o", "p", "q"};
-    for (int i = 0; i < n; i++) addr[i] = lp_at(at[i]->offset);
-    for (int l = 0; l < loops; l++) {
-        int32_t var = lp_loop(b->k, names[l], axis[l].dim);
-        for (int i = 0; i < n; i++) addr[i] = lp_plus(addr[i], var, axis[l].stride[i]);
+    for (int l = 0; l < walks; l++) {
+        int32_t var = lp_loop(b->k, names[l], walk[l].dim);
+        for (int i = 0; i < n; i++) addr[i] = lp_plus(addr[i], var, walk[l].stride[i]);
     }
-    return loops;
+}
+
+int oct_k_nest(struct oct_kbuild *b, int n, const struct oct_layout *const *at, unsigned skip, struct lp_addr *addr) {
+    struct oct_walk walk[OCT_MAX_RANK];
+    OCT_CHECK(b->cx, n <= OCT_MAX_WALKED);
+    for (int i = 0; i < n; i++) {
+        OCT_CHECK(b->cx, at[i]->rank == at[0]->rank);
+        for (int a = 0; a < at[0]->rank; a++) OCT_CHECK(b->cx, (skip >> a & 1u) || at[i]->dim[a] == at[0]->dim[a]);
+        addr[i] = lp_at(at[i]->offset);
+    }
+    const int walks = oct_k_walks(n, at, skip, walk);
+    oct_k_open(b, walks, walk, n, addr);
+    return walks;
 }
 
 void oct_k_close(struct oct_kbuild *b, int loops) {

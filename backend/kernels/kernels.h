@@ -129,9 +129,19 @@ enum lp_elem oct_k_elem(enum oct_dtype t); /* how a model type is stored */
 /* Notes a reason why this kernel does not take the fast way; the report lists it. */
 void oct_k_fallback(struct oct_kbuild *b, const char *fmt, ...) OCT_PRINTF(2, 3);
 
-/* Opens loops over the axes that `n` layouts of equal dims walk together: axes of size 1 vanish, neighbours merge where all
- * layouts allow it, the axis with the smallest stride of at[0] is innermost. addr[i] becomes the address of the current
- * element in layout i. Returns the number of loops opened; close with oct_k_close. `skip` axes (bit mask) get no loop: their
+/* One axis that several layouts walk together. */
+enum { OCT_MAX_WALKED = 8 };
+struct oct_walk {
+    int64_t dim;
+    int64_t stride[OCT_MAX_WALKED];
+};
+/* The axes that `n` layouts of equal dims walk together, outermost first, at most OCT_MAX_RANK: axes of size 1 vanish, neighbours
+ * merge where all layouts allow it, the axis with the smallest stride of at[0] is innermost. */
+int oct_k_walks(int n, const struct oct_layout *const *at, unsigned skip, struct oct_walk *walk);
+/* A loop for each of them; addr[i] moves along in layout i. */
+void oct_k_open(struct oct_kbuild *b, int walks, const struct oct_walk *walk, int n, struct lp_addr *addr);
+/* Opens loops over the axes that `n` layouts of equal dims walk together. addr[i] becomes the address of the
+ * current element in layout i. Returns the number of loops opened; close with oct_k_close. `skip` axes (bit mask) get no loop: their
  * index stays 0 (an axis the builder walks itself, as softmax does). */
 int oct_k_nest(struct oct_kbuild *b, int n, const struct oct_layout *const *at, unsigned skip, struct lp_addr *addr);
 void oct_k_close(struct oct_kbuild *b, int loops);

@@ -228,7 +228,8 @@ bool oct_build_conv2d(struct oct_kbuild *b) {
     int64_t px = b->target->tile_px < OCT_MAX_PIXELS ? b->target->tile_px : OCT_MAX_PIXELS;
     if (px > width) px = width;
     if (depthwise) px = 1;
-    else if (b->target->vector_bits >= 256) oct_k_fallback(b, "scalar code: %s", oct_conv2d_vec_refuses(b));
+    if (b->target->vector_bits >= 256)
+        oct_k_fallback(b, "scalar code: %s", depthwise ? oct_depthwise_vec_refuses(b) : oct_conv2d_vec_refuses(b));
     b->recipe = depthwise    ? "direct depthwise"
                 : groups > 1 ? "direct grouped"
                              : oct_sprintf(b->arena, "direct %d channels x %d pixels", (int)tile, (int)px);

@@ -282,6 +282,17 @@ static inline bool kc_same(const struct lp_buf *buf, const void *p, const void *
     return true;
 }
 
+/* Can this machine run the instructions of a kernel? *flags: what the compiler has to be told. */
+static inline bool kc_runs_here(const struct lp_kernel *k, const char **flags) {
+    if (k->isa == LP_ISA_C99) return true;
+    *flags = "-mavx2 -mfma";
+#if defined __x86_64__
+    return k->isa == LP_ISA_AVX2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+    return false;
+#endif
+}
+
 /* Prints the kernels that ran, compiles them cleanly in one file, runs them on the same memory. By default a share of them, by
  * one compiler; all of them by two where the environment says OCTAVO_FULL=1 (tests/e2e/kernels_c.sh does). */
 static inline void kc_compare_c(void) {
@@ -294,7 +305,9 @@ static inline void kc_compare_c(void) {
     oct_text_init(&body, kc.arena);
     oct_text_init(&file, kc.arena);
     struct lp_c_file *shared = lp_c_file_new(&kc.cx, kc.arena);
+    const char *flags = "";
     for (int i = 0; i < functions; i += step) {
+        if (!kc_runs_here(function[i], &flags)) continue;
         lp_emit_c(&body, function[i], oct_sprintf(kc.arena, "k%d", i), shared);
         oct_text_addf(&body, "void w%d(void **m, int32_t hi);\nvoid w%d(void **m, int32_t hi) { (void)hi; k%d(", i, i, i);
         for (int j = 0; j < function[i]->nbufs; j++) oct_text_addf(&body, "%sm[%d]", j ? ", " : "", j);
@@ -305,9 +318,9 @@ static inline void kc_compare_c(void) {
     oct_text_add(&file, body.s);
     lp_emit_c_epilogue(&file, shared);
     for (int c = 0; c < (full ? 2 : 1); c++) {
-        void *so = load_c(file.s, by[c]);
+        void *so = load_c(file.s, oct_sprintf(kc.arena, "%s %s", by[c], flags));
         for (int i = 0; i < kc.nran; i++) {
-            if (kc.ran[i].function % step) continue;
+            if (kc.ran[i].function % step || !kc_runs_here(function[kc.ran[i].function], &flags)) continue;
             char name[16];
             snprintf(name, sizeof name, "w%d", kc.ran[i].function);
             void (*run)(void **, int32_t), *mem[OCT_K_MAX_BUFS];

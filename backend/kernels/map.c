@@ -1,0 +1,60 @@
+/* map.c - see map.h. */
+#include "map.h"
+
+void oct_k_chunks(struct oct_kbuild *b, int64_t dim, int lanes, int n, const int64_t *stride, const struct lp_addr *at,
+                  oct_chunk_fn *fn, void *user) {
+    enum { FEWEST = 4 };
+    struct lp_addr here[OCT_MAX_MAPPED];
+    int64_t done = 0;
+    OCT_CHECK(b->cx, n <= OCT_MAX_MAPPED);
+    if (lanes > 1) b->k->isa = b->target->isa;
+    while (done < dim) {
+        while (lanes > 1 && (lanes > dim - done || lanes < FEWEST)) lanes = lanes / 2 < FEWEST ? 1 : lanes / 2;
+        const int64_t count = (dim - done) / lanes;
+        for (int i = 0; i < n; i++) here[i] = lp_offset(at[i], done * stride[i]);
+        int32_t var = count > 1 ? lp_loop(b->k, "i", count) : -1;
+        for (int i = 0; i < n && count > 1; i++) here[i] = lp_plus(here[i], var, lanes * stride[i]);
+        fn(b, user, lanes, here);
+        if (count > 1) lp_end(b->k);
+        done += count * lanes;
+    }
+}
+
+struct run {
+    const struct oct_map *m;
+    int64_t stride[OCT_MAX_MAPPED];
+};
+
+static void chunk(struct oct_kbuild *b, void *user, int lanes, const struct lp_addr *at) {
+    const struct run *r = user;
+    const struct oct_map *m = r->m;
+    struct lp_kernel *k = b->k;
+    struct lp_val x[OCT_MAX_MAPPED];
+    for (int i = 1; i < m->n; i++) {
+        const enum lp_elem e = k->buf[m->buf[i]].elem;
+        x[i - 1] = lp_load(k, "x", r->stride[i] ? lp_vector(e, lanes) : lp_scalar(e), m->buf[i], at[i]);
+        if (lanes > 1 && !r->stride[i]) x[i - 1] = lp_op1(k, "all", LP_OP_splat, lp_vector(e, lanes), x[i - 1]);
+    }
+    struct lp_val y = m->fn(b, m->user, x);
+    const enum lp_elem to = k->buf[m->buf[0]].elem;
+    if (y.type.elem != to) y = lp_op1(k, "code", LP_OP_cvt, lp_vector(to, lanes), y);
+    lp_store(k, m->buf[0], at[0], y);
+}
+
+void oct_k_map(struct oct_kbuild *b, const struct oct_map *m) {
+    struct oct_walk walk[OCT_MAX_RANK], one = {.dim = 1};
+    struct lp_addr at[OCT_MAX_MAPPED];
+    const int walks = oct_k_walks(m->n, m->at, 0, walk);
+    const struct oct_walk *last = walks ? &walk[walks - 1] : &one;
+    struct run r = {.m = m};
+    bool neighbours = walks > 0;
+    for (int i = 0; i < m->n; i++) {
+        at[i] = lp_at(m->at[i]->offset);
+        r.stride[i] = last->stride[i];
+        neighbours &= last->stride[i] == 1 || (i > 0 && last->stride[i] == 0);
+    }
+    if (m->lanes > 1 && walks && !neighbours) oct_k_fallback(b, "scalar code: elements that are no neighbours in memory");
+    oct_k_open(b, walks - 1, walk, m->n, at);
+    oct_k_chunks(b, last->dim, neighbours ? m->lanes : 1, m->n, r.stride, at, chunk, &r);
+    oct_k_close(b, walks - 1);
+}
