@@ -17,6 +17,7 @@ struct gen {
     const char *cpu, *features;
     LLVMDIBuilderRef di; /* NULL: no line info */
     LLVMMetadataRef file, type;
+    enum lp_isa isa; /* of the target */
     /* of the function at work */
     const struct lp_kernel *k;
     LLVMValueRef fn, *slot, *var;   /* by register: its memory, until mem2reg; by loop variable */
@@ -40,6 +41,8 @@ struct val oct_ll_operand(const struct gen *g, struct lp_val v);
 struct val oct_ll_widened(const struct gen *g, struct val x, int lanes);
 /* A call of LLVM's intrinsic of that name, overloaded for those types. */
 LLVMValueRef oct_ll_intrinsic(const struct gen *g, const char *name, int ntypes, LLVMTypeRef *types, int n, LLVMValueRef *arg);
+/* steps.c: what the target's own instruction makes of a statement's row; NULL where LLVM finds it, or there is none. */
+LLVMValueRef oct_ll_step(const struct gen *g, const struct lp_stmt *s);
 /* The value that a statement's row makes, with all lanes of its register. */
 struct val oct_ll_spell(const struct gen *g, const struct lp_stmt *s);
 

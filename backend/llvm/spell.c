@@ -171,6 +171,11 @@ static struct val fn_convert(const struct app *p) {
 static struct val fn_bits(const struct app *p) {
     struct val r = p->x[0];
     const enum lp_elem to = result_elem(p->g, p->s);
+    const int parts = lp_elem_bits(to) / lp_elem_bits((enum lp_elem)r.t.elem);
+    if (r.uniform && parts > 1) { /* one lane for all: as many as make one of the result's */
+        r = oct_ll_widened(p->g, r, parts);
+        r.uniform = true;
+    }
     r.t.lanes = (uint8_t)(r.t.lanes * lp_elem_bits((enum lp_elem)r.t.elem) / lp_elem_bits(to));
     r.t.elem = (uint8_t)to;
     r.v = LLVMBuildBitCast(p->g->b, r.v, oct_ll_type(p->g, r.t), "");
@@ -391,6 +396,8 @@ static struct val expression(struct parse *p) {
 }
 
 struct val oct_ll_spell(const struct gen *g, const struct lp_stmt *s) {
+    LLVMValueRef own = oct_ll_step(g, s);
+    if (own) return (struct val){.v = own, .t = g->k->reg[s->dst].type};
     struct parse p = {.g = g, .s = s, .at = lp_row_info(s->row)->llvm};
     const char *dsp = strchr(p.at, '|');
     const bool word = lp_elem_bits((enum lp_elem)g->k->reg[s->dst].type.elem) * g->k->reg[s->dst].type.lanes == 32;
