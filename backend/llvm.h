@@ -12,7 +12,7 @@ typedef int oct_jit_fn(void *const *io, void *arena);
 
 struct oct_llvm {
     const char *version; /* OCTAVO_VERSION: the command and the module must agree */
-    const char *(*made_by)(struct oct_arena *a); /* "LLVM 19.1.7" */
+    const char *(*made_by)(struct oct_arena *a, const struct oct_target *t); /* "LLVM 19.1.7, TRIPLE" */
     /* The program for a target as text of LLVM IR, assembler, or an object with what it takes. false after diagnostics. */
     bool (*emit)(struct oct_ctx *cx, struct oct_arena *a, const struct oct_program *p, const struct oct_target *t,
                  enum oct_llvm_form form, struct oct_text *out, struct oct_sizes *sizes);

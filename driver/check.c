@@ -1,10 +1,11 @@
-/* check.c - octavo check: everything that is wrong with a model or that octavo cannot do, in one run; or, with a certificate, whether
- * it holds (check_certificate.c). */
+/* check.c - octavo check: everything that is wrong with a model or that octavo cannot do, in one run; or, with a certificate,
+ * whether it holds (check_certificate.c). */
 #include "certificate.h"
 
 bool verb_check(struct drv *d) {
     if (d->o.certificate) return drv_check_certificate(d);
-    if (d->o.args.n > 1) return drv_misuse(d, "what was built is held against a certificate: --certificate NAME.cert");
+    if (d->o.args.n > 1)
+        return drv_misuse(d, "octavo check: '%s' is one argument too many without --certificate NAME.cert", d->o.args.v[1]);
     const struct oct_module *m = drv_read_model(d, d->o.args.v[0]);
     if (d->o.json) {
         struct oct_text text;

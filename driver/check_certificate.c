@@ -165,17 +165,20 @@ static bool check_outputs(struct checking *w) {
 
 /* ---- */
 
+static bool impossible(struct checking *w, const char *what, const char *value) {
+    oct_error(w->d->cx, (struct oct_span){0, 0, 0}, OCT_E4021, "%s: impossible %s '%s'", w->path, what, value);
+    return false;
+}
+
 /* As `octavo compile` would with the options of the certificate; nothing is written. */
 static bool compile_again(struct checking *w) {
     struct drv *d = w->d;
     struct oct_outputs *const real = d->out;
-    if (!*w->then.name || strchr(w->then.name, '/')) {
-        oct_error(d->cx, (struct oct_span){0, 0, 0}, OCT_E4021, "%s: its files have an impossible name", w->path);
-        return false;
-    }
+    if (!*w->then.name || strchr(w->then.name, '/')) return impossible(w, "file name", w->then.name);
     for (const enum drv_option *o = drv_cert_options; *o != DRV_OPTION_COUNT; o++)
-        if (w->then.option[*o] && !drv_option_set(d, *o, w->then.option[*o])) return false;
-    if (!drv_option_set(d, DRV_out, oct_sprintf(d->a, ".octavo-check/%s", w->then.name))) return false;
+        if (w->then.option[*o] && !drv_option_set(d, *o, w->then.option[*o]))
+            return impossible(w, drv_option_spelling(*o), w->then.option[*o]);
+    drv_option_set(d, DRV_out, oct_sprintf(d->a, ".octavo-check/%s", w->then.name));
     d->o.certify = true;
     d->out = oct_outputs_new(d->cx);
     const bool ok = verb_compile(d);

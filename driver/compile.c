@@ -84,14 +84,21 @@ static void compare_budgets(struct drv *d, const struct oct_target *t, const str
                  (long long)p->weight_bytes, t->name, (long long)t->flash);
 }
 
+/* Its version and machine, for a certificate. */
+static const char *compiler(struct drv *d, struct drv_build *b, const char *cc) {
+    const char *version, *machine;
+    if (!drv_build_try(b, cc, (const char *const[]){"--version", NULL}, &version)) return NULL;
+    if (!drv_build_try(b, cc, (const char *const[]){"-dumpmachine", NULL}, &machine)) machine = "unknown";
+    return oct_sprintf(d->a, "%.*s, %.*s", (int)strcspn(version, "\n"), version, (int)strcspn(machine, "\n"), machine);
+}
+
 /* The object of the sources and, from the same compiler, the archiver's name. */
 static bool build_object(struct drv *d, struct drv_build *b, const struct place *p, struct oct_compiled *c) {
     const char *cc = d->o.cc ? d->o.cc : "cc", *flags = d->o.cflags ? d->o.cflags : DEFAULT_FLAGS, *ar;
     const char *frames = drv_measure_flag(b, cc);
-    const char *sources[3], *objects[2] = {"c.o", NULL}, *version;
+    const char *sources[3], *objects[2] = {"c.o", NULL};
     int n = 0;
-    if (d->o.certify && drv_build_try(b, cc, (const char *const[]){"--version", NULL}, &version))
-        d->toolchain = oct_strndup(d->a, version, strcspn(version, "\n"));
+    if (d->o.certify) d->toolchain = compiler(d, b, cc);
     if (!drv_build_sources(b, p->name, c, sources, &n)) return false;
     for (int i = 0; i < n; i++) {
         if (i) objects[i] = "w.o";
@@ -220,7 +227,9 @@ bool verb_compile(struct drv *d) {
     opt.no_source = llvm != NULL;
     if (d->o.depfile && to_stdout) return drv_misuse(d, "--depfile is for output that is a file: -o OUT");
     if (d->o.certify && to_stdout) return drv_misuse(d, "--certify writes a file: -o OUT");
-    if (d->o.certify && llvm) d->toolchain = llvm->made_by(d->a);
+    if (d->o.certify && d->o.debug)
+        return drv_misuse(d, "--debug puts the name of this folder into the object: --certify wants bytes that come again");
+    if (d->o.certify && llvm) d->toolchain = llvm->made_by(d->a, opt.target);
     if (d->o.debug && !llvm)
         return drv_misuse(
             d, "--debug is for what octavo makes itself: --emit llvm, asm, obj or lib without --cc; for C: --cflags -g");

@@ -48,7 +48,8 @@ enum { /* a row that is there twice does not compile */
 #undef VERB
 };
 const struct drv_verb *drv_verbs(int *n);
-/* An option's spelling; its value as the command line has it ("" for a flag), NULL where it was not given; setting it so. */
+/* An option's spelling; its value as the command line has it ("" for a flag), NULL where it was not given; setting it
+ * so (false, without a report, where that is no value for it). */
 const char *drv_option_spelling(enum drv_option o);
 const char *drv_option_text(struct drv *d, enum drv_option o);
 bool drv_option_set(struct drv *d, enum drv_option o, const char *text);

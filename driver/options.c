@@ -86,10 +86,27 @@ static void push(struct oct_ctx *cx, struct drv_list *l, const char *v) {
     l->v[l->n++] = v;
 }
 
+/* What the option wants in the place of this value; NULL: it fits. */
+static const char *wanted(struct oct_ctx *cx, const struct option *opt, const char *v) {
+    char *end = NULL;
+    bool fits = true;
+    errno = 0;
+    switch (opt->kind) {
+    case INT: fits = *v >= '0' && *v <= '9' && strtoll(v, &end, 10) > 0 && !*end && !errno; break;
+    case NUM: fits = isfinite(strtod(v, &end)) && end != v && !*end; break;
+    case WORD: fits = oct_word_index(words_of(opt), v) >= 0; break;
+    default: break;
+    }
+    return fits               ? NULL
+           : opt->kind == INT ? "a number above zero,"
+           : opt->kind == NUM ? "a number,"
+                              : oct_sprintf(oct_own(cx), "one of: %s;", words_of(opt));
+}
+
 static bool set(struct oct_ctx *cx, struct drv_options *o, const struct option *opt, const char *v) {
     void *field = (char *)o + opt->offset;
-    char *end = NULL;
-    errno = 0;
+    const char *want = wanted(cx, opt, v);
+    if (want) return misuse(cx, "%s wants %s not '%s'", opt->spelling, want, v);
     switch (opt->kind) {
     case FLAG: *(bool *)field = true; return true;
     case LIST: push(cx, field, v); return true;
@@ -97,16 +114,9 @@ static bool set(struct oct_ctx *cx, struct drv_options *o, const struct option *
         if (*(const char **)field) return misuse(cx, "%s is given twice", opt->spelling);
         *(const char **)field = v;
         return true;
-    case INT:
-        *(int64_t *)field = strtoll(v, &end, 10);
-        return (*v >= '0' && *v <= '9' && !*end && !errno && *(int64_t *)field > 0) ||
-               misuse(cx, "%s wants a number above zero, not '%s'", opt->spelling, v);
-    case NUM:
-        *(double *)field = strtod(v, &end);
-        return (end != v && !*end && isfinite(*(double *)field)) || misuse(cx, "%s wants a number, not '%s'", opt->spelling, v);
-    case WORD:
-        *(int *)field = oct_word_index(words_of(opt), v);
-        return *(int *)field >= 0 || misuse(cx, "%s wants one of: %s; not '%s'", opt->spelling, words_of(opt), v);
+    case INT: *(int64_t *)field = strtoll(v, NULL, 10); return true;
+    case NUM: *(double *)field = strtod(v, NULL); return true;
+    case WORD: *(int *)field = oct_word_index(words_of(opt), v); return true;
     }
     return false;
 }
@@ -124,7 +134,9 @@ const char *drv_option_text(struct drv *d, enum drv_option o) {
     }
 }
 
-bool drv_option_set(struct drv *d, enum drv_option o, const char *text) { return set(d->cx, &d->o, &options[o], text); }
+bool drv_option_set(struct drv *d, enum drv_option o, const char *text) {
+    return !wanted(d->cx, &options[o], text) && set(d->cx, &d->o, &options[o], text);
+}
 
 bool drv_parse(struct oct_ctx *cx, const struct drv_verb *verb, int argc, char **argv, struct drv_options *o, bool *help) {
     *o = (struct drv_options){0};

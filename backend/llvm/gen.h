@@ -48,6 +48,8 @@ struct val oct_ll_spell(const struct gen *g, const struct lp_stmt *s);
 
 /* ---- machine.c */
 
+/* "LLVM 19.1.7, TRIPLE". */
+const char *oct_ll_made_by(struct oct_arena *a, const struct oct_target *t);
 /* The machine and its triple; NULL after diagnostics. */
 LLVMTargetMachineRef oct_ll_machine(const struct gen *g, const struct oct_target *t, const char **triple);
 /* "target T, cpu C, features F" */

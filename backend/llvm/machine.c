@@ -95,6 +95,12 @@ const char *oct_ll_target_text(struct oct_arena *a, const struct oct_target *t) 
                        t->features);
 }
 
+const char *oct_ll_made_by(struct oct_arena *a, const struct oct_target *t) {
+    unsigned v[3];
+    LLVMGetVersion(&v[0], &v[1], &v[2]);
+    return oct_sprintf(a, "LLVM %u.%u.%u, %s", v[0], v[1], v[2], triple_of(a, t));
+}
+
 LLVMTargetMachineRef oct_ll_machine(const struct gen *g, const struct oct_target *t, const char **triple) {
     char *why = NULL, said[400];
     LLVMTargetRef target;

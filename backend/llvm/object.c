@@ -219,10 +219,4 @@ static bool jit(struct oct_ctx *cx, struct oct_arena *a, const struct oct_progra
     return true;
 }
 
-static const char *made_by(struct oct_arena *a) {
-    unsigned v[3];
-    LLVMGetVersion(&v[0], &v[1], &v[2]);
-    return oct_sprintf(a, "LLVM %u.%u.%u", v[0], v[1], v[2]);
-}
-
-const struct oct_llvm octavo_llvm = {OCTAVO_VERSION, made_by, emit, jit};
+const struct oct_llvm octavo_llvm = {OCTAVO_VERSION, oct_ll_made_by, emit, jit};

@@ -220,7 +220,8 @@ def damaged(net, cert):
         b"octavo certificate 1\n", text + b"rubbish\n", text + b"  code 00\n", text + b"layer\n", text + b"layer x\n", text + b"file \n", text + b"option --cc sh\n",
         text.replace(b"seed 1\n", b"seed 1\nseed 1\n"), b"".join(lines[:3] + lines[4:]), b"".join([lines[0], lines[2], lines[1], *lines[3:]]),
         text.replace(lines[first_layer + 1], lines[first_layer + 1] * 2, 1), text.replace(b"  min", b"   min", 1), b"octavo certificate 1\n" + b"x" * 100000 + b"\n",
-        text.replace(b"name net\n", b"name ../net\n"), text.replace(b"name net\n", b"name \n"), b"".join(lines) + b"layer relu x\n" * 50000 + b"\xff\xfe\n")]
+        text.replace(b"name net\n", b"name ../net\n"), text.replace(b"name net\n", b"name \n"), text.replace(b"--emit obj", b"--emit exe"),
+        text.replace(b"--emit obj\n", b"--emit obj\noption --batch -1\n"), b"".join(lines) + b"layer relu x\n" * 50000 + b"\xff\xfe\n")]
     for i, case in enumerate(cases):
         begun = time.time()
         p = subprocess.run([octavo, "check", "--certificate", write(to, case), net], capture_output=True)
@@ -238,6 +239,15 @@ def damaged(net, cert):
     # Misuse.
     run("check", net, cert, expect=64)
     run("compile", net, "--certify", "-o", "-", expect=64)
+    run("compile", net, "--certify", "--emit", "obj", "--debug", "-o", f"{d}/net", expect=64)
+    # Objects that end anywhere, with tables that lead anywhere.
+    built = read(os.path.join(os.path.dirname(cert), "net.o"))
+    for _ in range(12):
+        bad = bytearray(built[:r.choice([len(built), r.randrange(len(built))])])
+        for at in r.sample(range(64), 4):
+            if at < len(bad):
+                bad[at] ^= r.choice([0xff, 0x80, 1])
+        t.check("digest" in check(cert, net, write(f"{d}/bad.o", bad), expect=1), "a broken object")
 
 
 def not_certified(net):
