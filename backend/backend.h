@@ -37,6 +37,7 @@ struct oct_compile_options {
     const char *name;               /* prefix of every symbol: an identifier of C */
     const char *file;               /* files are FILE.c, FILE.h, ...: printable, without quotes and backslashes; NULL: name */
     int64_t batch;                  /* what N means; >= 1 */
+    int threads;                    /* > 1: also NAME_run_part, which up to so many threads call together */
     enum oct_weights_mode weights;
     enum oct_io_layout io_layout;
     bool no_float, strict_float;

@@ -22,6 +22,32 @@ static void print_parameter(const struct oct_unit *u, struct oct_text *t, const 
     oct_text_add(t, "\n");
 }
 
+/* What threads need: the most that may share a run, and a run as one value that a pool hands to each of them. */
+static void print_job(const struct oct_program *p, struct oct_text *h, const char *upper) {
+    struct oct_text fields, args;
+    oct_text_init(&fields, h->arena);
+    oct_text_init(&args, h->arena);
+    for (int i = 0; i < p->entry[0].nparams; i++) {
+        oct_text_addn(&fields, "    ", 4);
+        oct_print_parameter(&fields, &p->entry[0].param[i]);
+        oct_text_add(&fields, ";\n");
+        oct_text_addf(&args, "j->%s, ", p->entry[0].param[i].name);
+    }
+    oct_text_addf(
+        h,
+        "\n/* A run that 1 to %s_MAX_PARTS threads share: each calls %s_run_part with the same pointers, its number of\n"
+        " * 0..parts-1, and a function that returns when all of them have called it with the team (octavo_team.h has one).\n"
+        " * The outputs are there when all have returned; they never depend on the number of parts. As work for\n"
+        " * octavo_pool_run: struct %s_job j = {...}; octavo_pool_run(&pool, %s_job_part, &j); */\n"
+        "#define %s_MAX_PARTS %d\n"
+        "struct %s_job {\n%s    void *arena;\n};\n"
+        "static inline void %s_job_part(void *job, int32_t part, int32_t parts, void (*meet)(void *team), void *team) {\n"
+        "    const struct %s_job *j = (const struct %s_job *)job;\n"
+        "    (void)%s_run_part(%sj->arena, part, parts, meet, team);\n}\n",
+        upper, p->name, p->name, p->name, upper, p->threads, p->name, fields.s ? fields.s : "", p->name, p->name, p->name,
+        p->name, args.s ? args.s : "");
+}
+
 void oct_print_header(const struct oct_unit *u, struct oct_text *h) {
     const struct oct_program *p = u->program;
     const struct oct_param *param = p->entry[0].param;
@@ -46,5 +72,6 @@ void oct_print_header(const struct oct_unit *u, struct oct_text *h) {
         oct_print_signature(h, &p->entry[i]);
         oct_text_add(h, ";\n");
     }
+    if (p->threads > 1) print_job(p, h, upper);
     oct_text_add(h, "\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n");
 }

@@ -117,20 +117,24 @@ typedef struct oct_arg place_of(const struct oct_unit *u, const struct oct_step 
 
 static struct oct_arg root(const struct oct_unit *u, int number, int64_t extra) {
     const struct oct_root *r = &u->plan.root[number];
-    if (r->kind == OCT_ROOT_ARENA) return (struct oct_arg){OCT_ARG_ARENA, r->offset + extra};
-    return (struct oct_arg){OCT_ARG_PARAM, r->index + (r->kind == OCT_ROOT_OUTPUT ? u->plan.ninputs : 0)};
+    if (r->kind == OCT_ROOT_ARENA) return oct_arg(OCT_ARG_ARENA, r->offset + extra);
+    return oct_arg(OCT_ARG_PARAM, r->index + (r->kind == OCT_ROOT_OUTPUT ? u->plan.ninputs : 0));
 }
 static struct oct_arg planned(const struct oct_unit *u, const struct oct_step *s, const struct oct_bind *bind) {
     switch (bind->kind) {
     case OCT_BIND_OPERAND: return root(u, s->in_root[bind->index], 0);
     case OCT_BIND_RESULT: return root(u, s->out_root, 0);
-    default: return root(u, s->scratch_root, bind->index);
+    default: {
+        struct oct_arg at = root(u, s->scratch_root, bind->index);
+        at.per_part = s->split ? oct_plan_scratch(s) : 0;
+        return at;
+    }
     }
 }
 /* A conversion at the boundary: from its first parameter to its second. */
 static struct oct_arg converted(const struct oct_unit *u, const struct oct_step *s, const struct oct_bind *bind) {
     if (bind->kind == OCT_BIND_SCRATCH) oct_internal(u->cx, s->node->span, "a conversion that needs scratch memory");
-    return (struct oct_arg){OCT_ARG_PARAM, bind->kind == OCT_BIND_RESULT};
+    return oct_arg(OCT_ARG_PARAM, bind->kind == OCT_BIND_RESULT);
 }
 
 static struct oct_call call_of(struct oct_unit *u, const struct oct_step *s, place_of *place) {
@@ -139,7 +143,7 @@ static struct oct_call call_of(struct oct_unit *u, const struct oct_step *s, pla
     for (int32_t i = 0; i < s->b.k->nbufs; i++) {
         const struct oct_bind *bind = &s->b.bind[i];
         if (bind->kind == OCT_BIND_CONST)
-            arg[i] = (struct oct_arg){OCT_ARG_CONST, oct_program_constant(u->program, &s->b.constant[bind->index])};
+            arg[i] = oct_arg(OCT_ARG_CONST, oct_program_constant(u->program, &s->b.constant[bind->index]));
         else arg[i] = place(u, s, bind);
     }
     call.arg = arg;
@@ -158,6 +162,23 @@ static void add_run(struct oct_unit *u, struct oct_param *param) {
     e->nparams = u->plan.ninputs + (int)u->m->noutputs;
     e->call = OCT_NEW_N(u->a, struct oct_call, u->plan.nsteps + 1);
     for (; e->ncalls < u->plan.nsteps; e->ncalls++) e->call[e->ncalls] = call_of(u, &u->plan.step[e->ncalls], planned);
+}
+
+/* The calls of NAME_run again, where threads share them. A call of part 0 alone waits for what others did before it, and they
+ * wait for it; between two such calls nobody waits. */
+static void add_run_part(struct oct_unit *u) {
+    struct oct_program *p = u->program;
+    const struct oct_entry *run = &p->entry[0];
+    struct oct_entry *e = &p->entry[p->nentries++];
+    *e = *run;
+    e->name = oct_sprintf(u->a, "%s_run_part", p->name);
+    e->parts = true;
+    e->call = OCT_NEW_N(u->a, struct oct_call, run->ncalls + 1);
+    for (int i = 0; i < run->ncalls; i++) {
+        e->call[i] = run->call[i];
+        e->call[i].split = u->plan.step[i].split;
+        e->call[i].meet = i > 0 && (e->call[i].split || e->call[i - 1].split);
+    }
 }
 
 /* One conversion for each quantized input and output. */
@@ -221,10 +242,11 @@ void oct_program_make(struct oct_unit *u) {
     p->name = u->opt->name;
     p->file = u->opt->file ? u->opt->file : p->name;
     p->arena_bytes = u->plan.arena_bytes;
+    p->threads = u->opt->threads > 1 ? u->opt->threads : 1;
     find_source(u);
     p->function = OCT_NEW_N(u->a, struct oct_function, u->plan.nsteps + 2 * nparams + OCT_SELFTEST_KERNELS + 1);
     p->constant = OCT_NEW_N(u->a, struct oct_constant, constants);
-    p->entry = OCT_NEW_N(u->a, struct oct_entry, nparams + 2);
+    p->entry = OCT_NEW_N(u->a, struct oct_entry, nparams + 3);
 
     const char **name = OCT_NEW_N(u->a, const char *, nparams + 1);
     struct oct_param *param = OCT_NEW_N(u->a, struct oct_param, nparams + 1);
@@ -234,6 +256,7 @@ void oct_program_make(struct oct_unit *u) {
         param[i] = (struct oct_param){name[i], oct_k_elem(n->type.dtype), i >= nin};
     }
     add_run(u, param);
+    if (p->threads > 1) add_run_part(u);
     for (int i = 0; i < nparams && !u->opt->no_float; i++)
         add_conversion(u, i < nin ? u->plan.input[i] : u->m->output[i - nin].node, name[i], i < nin);
 }

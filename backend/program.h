@@ -22,7 +22,9 @@ enum oct_arg_kind { OCT_ARG_PARAM, OCT_ARG_ARENA, OCT_ARG_CONST };
 struct oct_arg {
     enum oct_arg_kind kind;
     int64_t at; /* number of the parameter; bytes into the arena; number of the constant */
+    int64_t per_part; /* ARENA: so many bytes further for each part */
 };
+static inline struct oct_arg oct_arg(enum oct_arg_kind kind, int64_t at) { return (struct oct_arg){kind, at, 0}; }
 enum { OCT_CALL_RUN = -1 }; /* the run entry, by the self-test */
 struct oct_call {
     const char *layer; /* the value it makes */
@@ -30,6 +32,9 @@ struct oct_call {
     const struct oct_arg *arg; /* one for each buffer of the kernel; of the run entry, for each parameter and the arena */
     int64_t lo, hi;            /* of a kernel with a range; hi 0: all of it */
     uint32_t line;             /* in the source; 0: unknown */
+    /* In an entry of parts. Split: part i of n takes the i-th share of the range; else part 0 makes the call. Meet: all parts
+     * wait for each other before it. */
+    bool split, meet;
 };
 struct oct_param {
     const char *name;
@@ -37,10 +42,11 @@ struct oct_param {
     bool out;
 };
 /* An external function. `run` returns an int and takes the arena behind its parameters; the others return nothing. Number 0 is
- * NAME_run. */
+ * NAME_run. An entry of parts takes behind the arena: int32_t part, int32_t parts, void (*meet)(void *team), void *team; all
+ * parts together do what NAME_run does. */
 struct oct_entry {
     const char *name;
-    bool run;
+    bool run, parts;
     int64_t status; /* run: bytes into the arena of the int32 that it returns; 0: it returns 0 */
     const struct oct_param *param;
     int nparams;
@@ -59,6 +65,7 @@ struct oct_program {
     struct oct_entry *entry;
     int nentries;
     int64_t arena_bytes;
+    int threads; /* most parts; 1: there is no entry of parts */
     int64_t selftest_bytes;   /* arena of NAME_selftest; 0: there is none */
     const char *selftest_doc; /* what its checks are, for a comment */
 };
@@ -84,6 +91,7 @@ struct oct_unit {
 void oct_program_make(struct oct_unit *u);
 /* source.c: NAME.c and, where weights go to a file, NAME.weights.bin and NAME.weights.S. */
 void oct_print_source(const struct oct_unit *u, struct oct_compiled *out);
+void oct_print_parameter(struct oct_text *t, const struct oct_param *p);
 void oct_print_signature(struct oct_text *t, const struct oct_entry *e); /* in C, without ; or { */
 /* The number of a kernel's function; `what` starts its name where it is new. */
 int oct_program_function(struct oct_program *p, struct oct_arena *a, const struct lp_kernel *k, const char *what, const char *doc);

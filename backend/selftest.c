@@ -135,7 +135,7 @@ static void describe(struct selftest *t, const char *what) {
 /* ---- calls
  * ----------------------------------------------------------------------------------------------------------------------- */
 
-static struct oct_arg arena(int64_t at) { return (struct oct_arg){OCT_ARG_ARENA, at}; }
+static struct oct_arg arena(int64_t at) { return oct_arg(OCT_ARG_ARENA, at); }
 
 /* Of a kernel whose first buffer is the state. */
 static struct oct_call *call(struct selftest *t, int function, const char *what, struct oct_arg second) {
@@ -313,7 +313,7 @@ static void add_vectors(struct selftest *t) {
     for (int i = 2; i <= VECTORS; i++) later_vector(t, i);
     struct oct_packed *want = OCT_NEW(t->u->a, struct oct_packed);
     *want = (struct oct_packed){"checksums of the self-test", LP_U32, t->nchecks, t->want};
-    state[1] = (struct oct_arg){OCT_ARG_CONST, oct_program_constant(t->u->program, want)};
+    state[1] = oct_arg(OCT_ARG_CONST, oct_program_constant(t->u->program, want));
 }
 
 bool oct_selftest_add(struct oct_unit *u) {

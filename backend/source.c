@@ -86,12 +86,18 @@ static void write_weights_file(const struct oct_program *p, struct oct_compiled 
 /* ---- functions and entries
  * -------------------------------------------------------------------------------------------------------- */
 
+void oct_print_parameter(struct oct_text *t, const struct oct_param *p) {
+    oct_text_addf(t, "%s%s *%s", p->out ? "" : "const ", c_type(p->elem), p->name);
+}
+
 void oct_print_signature(struct oct_text *t, const struct oct_entry *e) {
     oct_text_addf(t, "%s %s(", e->run ? "int" : "void", e->name);
-    for (int i = 0; i < e->nparams; i++)
-        oct_text_addf(t, "%s%s%s *%s", i ? ", " : "", e->param[i].out ? "" : "const ", c_type(e->param[i].elem),
-                      e->param[i].name);
+    for (int i = 0; i < e->nparams; i++) {
+        if (i) oct_text_add(t, ", ");
+        oct_print_parameter(t, &e->param[i]);
+    }
     if (e->run) oct_text_addf(t, "%svoid *arena", e->nparams ? ", " : "");
+    if (e->parts) oct_text_add(t, ", int32_t part, int32_t parts, void (*meet)(void *team), void *team");
     oct_text_add(t, ")");
 }
 
@@ -103,12 +109,17 @@ static void print_call(const struct oct_program *p, struct oct_text *t, const st
     for (int i = 0; i < nargs; i++) {
         const struct oct_arg *arg = &call->arg[i];
         if (i) oct_text_add(t, ", ");
-        if (arg->kind == OCT_ARG_ARENA) oct_text_addf(t, "(void *)(a + %" PRId64 ")", arg->at);
+        if (arg->kind == OCT_ARG_ARENA && call->split && arg->per_part)
+            oct_text_addf(t, "(void *)(a + %" PRId64 " + (int64_t)part * %" PRId64 ")", arg->at, arg->per_part);
+        else if (arg->kind == OCT_ARG_ARENA) oct_text_addf(t, "(void *)(a + %" PRId64 ")", arg->at);
         else if (arg->kind == OCT_ARG_PARAM) oct_text_add(t, e->param[arg->at].name);
         else if (in_file) oct_text_addf(t, "(const void *)(%s_weights + %" PRId64 ")", p->name, p->constant[arg->at].offset);
         else oct_text_addf(t, "data_%" PRId64, arg->at);
     }
-    if (k && k->has_range) oct_text_addf(t, ", %" PRId64 ", %" PRId64, call->lo, oct_call_end(p, call));
+    if (call->split) {
+        const int64_t n = oct_call_end(p, call);
+        oct_text_addf(t, ", part * %" PRId64 " / parts, (part + 1) * %" PRId64 " / parts", n, n);
+    } else if (k && k->has_range) oct_text_addf(t, ", %" PRId64 ", %" PRId64, call->lo, oct_call_end(p, call));
     oct_text_add(t, ");\n");
 }
 
@@ -124,8 +135,11 @@ static void print_entry(const struct oct_program *p, struct oct_text *t, const s
     oct_text_add(t, " {\n");
     if (e->run) oct_text_add(t, uses_arena(p, e) ? "    unsigned char *a = arena;\n" : "    (void)arena;\n");
     for (int i = 0; i < e->ncalls; i++) {
-        if (e->run) oct_text_addf(t, "    /* %s */\n", e->call[i].layer);
-        print_call(p, t, e, &e->call[i], in_file);
+        const struct oct_call *c = &e->call[i];
+        if (c->meet) oct_text_add(t, "    meet(team);\n");
+        if (e->run) oct_text_addf(t, "    /* %s */\n", c->layer);
+        if (e->parts && !c->split) oct_text_add(t, "    if (part == 0)\n    ");
+        print_call(p, t, e, c, in_file);
     }
     if (e->status) oct_text_addf(t, "    return *(const int32_t *)(const void *)(a + %" PRId64 ");\n}\n", e->status);
     else oct_text_add(t, e->run ? "    return 0;\n}\n" : "}\n");

@@ -12,6 +12,7 @@
 /* A section each, so that a linker drops what nobody calls: conversions, as a rule. */
 #define DEFAULT_FLAGS "-O2 -ffunction-sections -fdata-sections"
 
+enum { MAX_PARTS = 64 }; /* OCTAVO_POOL_MAX of the runtime */
 enum { EMIT_C, EMIT_LLVM, EMIT_ASM, EMIT_OBJ, EMIT_LIB }; /* as the words of --emit */
 
 /* Where output goes: files are FOLDER NAME.suffix, symbols start with `symbol`. */
@@ -220,7 +221,7 @@ bool verb_compile(struct drv *d) {
     const bool to_stdout = d->o.out.n && strcmp(d->o.out.v[0], "-") == 0;
     const bool built = d->o.emit == EMIT_OBJ || d->o.emit == EMIT_LIB;
     struct oct_compile_options opt = {
-        .batch = d->o.batch ? d->o.batch : 1, .no_float = d->o.no_float, .strict_float = d->o.strict_float};
+        .batch = d->o.batch ? d->o.batch : 1, .threads = (int)(d->o.threads < MAX_PARTS ? d->o.threads : MAX_PARTS), .no_float = d->o.no_float, .strict_float = d->o.strict_float};
     if (built && to_stdout) return drv_misuse(d, "only text can go to stdout");
     opt.target = drv_target(d);
     if (!opt.target || !choose(d, opt.target, &llvm)) return false;

@@ -214,11 +214,35 @@ static LLVMValueRef data(const struct gen *g, const struct oct_program *p, int n
     return v;
 }
 
+/* The bound of a part's share: (part + more) n / parts. */
+static LLVMValueRef share(const struct gen *g, LLVMValueRef fn, unsigned part, unsigned more, int64_t n) {
+    LLVMValueRef of = LLVMBuildAdd(g->b, LLVMGetParam(fn, part), LLVMConstInt(g->i32, more, 0), "");
+    return LLVMBuildSDiv(g->b, LLVMBuildMul(g->b, of, LLVMConstInt(g->i32, (uint64_t)n, 0), ""), LLVMGetParam(fn, part + 1), "");
+}
+
+/* Code up to `*after` is for part 0 alone. */
+static void begin_alone(const struct gen *g, LLVMValueRef fn, unsigned part, LLVMBasicBlockRef *after) {
+    LLVMBasicBlockRef alone = LLVMAppendBasicBlockInContext(g->c, fn, "alone");
+    *after = LLVMAppendBasicBlockInContext(g->c, fn, "all");
+    LLVMValueRef first = LLVMBuildICmp(g->b, LLVMIntEQ, LLVMGetParam(fn, part), LLVMConstInt(g->i32, 0, 0), "");
+    LLVMBuildCondBr(g->b, first, alone, *after);
+    LLVMPositionBuilderAtEnd(g->b, alone);
+}
+
+static void meet(const struct gen *g, LLVMValueRef fn, unsigned part) {
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(g->c), (LLVMTypeRef[]){g->ptr}, 1, 0);
+    LLVMValueRef team = LLVMGetParam(fn, part + 3);
+    LLVMBuildCall2(g->b, type, LLVMGetParam(fn, part + 2), &team, 1, "");
+}
+
 static LLVMValueRef entry(const struct gen *g, const struct oct_program *p, const struct oct_entry *e,
                           const LLVMValueRef *function, const LLVMValueRef *constants) {
-    LLVMTypeRef *param = OCT_NEW_N(g->a, LLVMTypeRef, e->nparams + 1);
-    for (int i = 0; i <= e->nparams; i++) param[i] = g->ptr;
-    const int n = e->nparams + e->run;
+    enum { OF_PART = 4 }; /* part, parts, meet, team */
+    LLVMTypeRef *param = OCT_NEW_N(g->a, LLVMTypeRef, e->nparams + 1 + OF_PART);
+    for (int i = 0; i <= e->nparams + OF_PART; i++) param[i] = g->ptr;
+    const int outer = e->nparams + e->run, n = outer + (e->parts ? OF_PART : 0);
+    const unsigned part = (unsigned)outer;
+    if (e->parts) param[part] = param[part + 1] = g->i32;
     LLVMValueRef fn = new_function(g, e->name, e->run ? g->i32 : LLVMVoidTypeInContext(g->c), param, n), arena = NULL;
     for (int i = 0; i < e->nparams; i++) {
         LLVMSetValueName2(LLVMGetParam(fn, (unsigned)i), e->param[i].name, strlen(e->param[i].name));
@@ -227,13 +251,20 @@ static LLVMValueRef entry(const struct gen *g, const struct oct_program *p, cons
     if (e->run) {
         arena = LLVMGetParam(fn, (unsigned)e->nparams);
         LLVMSetValueName2(arena, "arena", 5);
-        attribute(g, fn, (unsigned)n, "nocapture", 0);
+        attribute(g, fn, (unsigned)outer, "nocapture", 0);
+    }
+    for (unsigned i = 0; e->parts && i < OF_PART; i++) {
+        static const char *const names[OF_PART] = {"part", "parts", "meet", "team"};
+        LLVMSetValueName2(LLVMGetParam(fn, part + i), names[i], strlen(names[i]));
     }
     oct_ll_debug_function(g, fn, e->name, e->ncalls ? e->call[0].line : 0, false);
     for (int c = 0; c < e->ncalls; c++) {
         const struct oct_call *call = &e->call[c];
         oct_ll_debug_line(g, fn, call->line);
         const struct lp_kernel *k = oct_call_kernel(p, call);
+        LLVMBasicBlockRef after = NULL;
+        if (call->meet) meet(g, fn, part);
+        if (e->parts && !call->split) begin_alone(g, fn, part, &after);
         LLVMValueRef to = k ? function[call->function] : LLVMGetNamedFunction(g->m, p->entry[0].name);
         int nargs = k ? k->nbufs : p->entry[0].nparams + 1;
         LLVMValueRef *arg = OCT_NEW_N(g->a, LLVMValueRef, nargs + 2);
@@ -244,12 +275,21 @@ static LLVMValueRef entry(const struct gen *g, const struct oct_program *p, cons
                      : x->kind == OCT_ARG_CONST
                          ? constants[x->at]
                          : LLVMBuildInBoundsGEP2(g->b, LLVMInt8TypeInContext(g->c), arena, &at, 1, call->layer);
+            if (x->kind != OCT_ARG_ARENA || !call->split || !x->per_part) continue;
+            LLVMValueRef number = LLVMBuildSExtOrBitCast(g->b, LLVMGetParam(fn, part), g->word, "");
+            LLVMValueRef further = LLVMBuildMul(g->b, number, word(g, x->per_part), "");
+            arg[i] = LLVMBuildInBoundsGEP2(g->b, LLVMInt8TypeInContext(g->c), arg[i], &further, 1, "");
         }
-        if (k && k->has_range) {
+        if (call->split) {
+            for (unsigned more = 0; more < 2; more++) arg[nargs++] = share(g, fn, part, more, oct_call_end(p, call));
+        } else if (k && k->has_range) {
             arg[nargs++] = LLVMConstInt(g->i32, (uint64_t)call->lo, 0);
             arg[nargs++] = LLVMConstInt(g->i32, (uint64_t)oct_call_end(p, call), 0);
         }
         LLVMBuildCall2(g->b, LLVMGlobalGetValueType(to), to, arg, (unsigned)nargs, "");
+        if (!after) continue;
+        LLVMBuildBr(g->b, after);
+        LLVMPositionBuilderAtEnd(g->b, after);
     }
     if (e->status) {
         LLVMValueRef at = word(g, e->status);
@@ -283,7 +323,7 @@ void oct_ll_program(struct gen *g, const struct oct_program *p, bool shims) {
     for (int i = 0; i < p->nfunctions; i++) function[i] = layer(g, &p->function[i]);
     for (int i = 0; i < p->nentries; i++) {
         LLVMValueRef fn = entry(g, p, &p->entry[i], function, constants);
-        if (shims) shim(g, &p->entry[i], fn, oct_ll_shim_name(g->a, i));
+        if (shims && !p->entry[i].parts) shim(g, &p->entry[i], fn, oct_ll_shim_name(g->a, i));
     }
     oct_ll_debug_end(g);
 }

@@ -211,6 +211,7 @@ static bool jit(struct oct_ctx *cx, struct oct_arena *a, const struct oct_progra
     check(&w->g, "JIT", LLVMOrcLLJITAddObjectFile(j, LLVMOrcLLJITGetMainJITDylib(j), object));
     for (int i = 0; i < p->nentries; i++) {
         LLVMOrcExecutorAddress at;
+        if (p->entry[i].parts) continue;
         check(&w->g, p->entry[i].name, LLVMOrcLLJITLookup(j, &at, oct_ll_shim_name(a, i)));
         const uintptr_t address_of = (uintptr_t)at;
         memcpy(&fn[i], &address_of, sizeof fn[i]); /* a number is no pointer to a function */

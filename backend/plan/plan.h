@@ -25,6 +25,7 @@ struct oct_step {
     struct oct_kbuild b;
     int *in_root;               /* per operand; -1: constant or absent */
     int out_root, scratch_root; /* -1: none */
+    bool split;                 /* threads share its range; scratch memory is there for each of them */
 };
 struct oct_plan {
     struct oct_step *step;
@@ -35,6 +36,8 @@ struct oct_plan {
     const struct oct_node **input;
     int ninputs;
 };
+/* Bytes of scratch memory of one part of a step. */
+int64_t oct_plan_scratch(const struct oct_step *s);
 /* m: N bound. Builds every kernel; false after diagnostics. */
 bool oct_plan_make(struct oct_ctx *cx, struct oct_arena *a, struct oct_module *m, const struct oct_compile_options *opt,
                    struct oct_plan *p);

@@ -19,7 +19,7 @@ static int add(const struct lp_kernel *k) {
     struct oct_arg *arg = OCT_NEW_N(arena, struct oct_arg, k->nbufs);
     struct oct_param *param = OCT_NEW_N(arena, struct oct_param, k->nbufs);
     for (int32_t i = 0; i < k->nbufs; i++) {
-        arg[i] = (struct oct_arg){OCT_ARG_PARAM, i};
+        arg[i] = oct_arg(OCT_ARG_PARAM, i);
         param[i] = (struct oct_param){k->buf[i].name, k->buf[i].elem, k->buf[i].kind == LP_BUF_OUT};
     }
     function[n] = (struct oct_function){.name = oct_sprintf(arena, "k%d", n), .k = k};

@@ -25,7 +25,7 @@ static inline oct_jit_fn **vc_load(int n, const struct lp_kernel *const *k) {
         struct oct_call *call = OCT_NEW(a, struct oct_call);
         for (int32_t j = 0; j < k[i]->nbufs; j++) {
             const struct lp_buf *b = &k[i]->buf[j];
-            arg[j] = (struct oct_arg){OCT_ARG_PARAM, j};
+            arg[j] = oct_arg(OCT_ARG_PARAM, j);
             param[j] = (struct oct_param){b->name, b->elem, b->kind != LP_BUF_IN && b->kind != LP_BUF_CONST};
         }
         function[i] = (struct oct_function){.name = oct_sprintf(a, "k%d", i), .k = k[i]};
