@@ -93,9 +93,9 @@ static const char *compiler(struct drv *d, struct drv_build *b, const char *cc) 
     return oct_sprintf(d->a, "%.*s, %.*s", (int)strcspn(version, "\n"), version, (int)strcspn(machine, "\n"), machine);
 }
 
-/* The object of the sources and, from the same compiler, the archiver's name. */
+/* One object of the sources. */
 static bool build_object(struct drv *d, struct drv_build *b, const struct place *p, struct oct_compiled *c) {
-    const char *cc = d->o.cc ? d->o.cc : "cc", *flags = d->o.cflags ? d->o.cflags : DEFAULT_FLAGS, *ar;
+    const char *cc = d->o.cc ? d->o.cc : "cc", *flags = d->o.cflags ? d->o.cflags : DEFAULT_FLAGS;
     const char *frames = drv_measure_flag(b, cc);
     const char *sources[3], *objects[2] = {"c.o", NULL};
     int n = 0;
@@ -106,23 +106,36 @@ static bool build_object(struct drv *d, struct drv_build *b, const struct place 
         const char *args[] = {"-c", "-o", objects[i], sources[i], i ? NULL : frames, NULL};
         if (!drv_build_run(b, oct_sprintf(d->a, "%s %s", cc, flags), args, NULL)) return false;
     }
-    if (d->o.emit == EMIT_OBJ) {
-        const char *args[] = {"-r", "-nostdlib", "-o", "out", objects[0], objects[1], NULL};
-        return drv_build_run(b, cc, args, NULL);
-    }
-    const char *ask[] = {"-print-prog-name=ar", NULL}, *args[] = {"rcsD", "out", objects[0], objects[1], NULL};
-    if (!drv_build_run(b, cc, ask, &ar)) return false;
-    return drv_build_run(b, oct_strndup(d->a, ar, strcspn(ar, "\n")), args, NULL);
+    const char *args[] = {"-r", "-nostdlib", "-o", "out", objects[0], objects[1], NULL};
+    return drv_build_run(b, cc, args, NULL);
+}
+
+/* The object as a library; what it defines for others are the program's entries, and for itself weights that the assembler
+ * included. */
+static bool make_library(struct drv *d, const struct place *p, const struct oct_compiled *c, struct oct_text *made) {
+    const struct oct_program *program = c->program;
+    const char **symbol = OCT_NEW_N(d->a, const char *, program->nentries + 1);
+    int n = 0;
+    for (; n < program->nentries; n++) symbol[n] = program->entry[n].name;
+    if (c->weights.len) symbol[n++] = oct_sprintf(d->a, "%s_weights", program->name);
+    const struct oct_member member = {
+        .name = oct_sprintf(d->a, "%s.o", p->name), .data = made->s, .len = made->len, .symbol = symbol, .nsymbols = (size_t)n};
+    oct_text_init(made, d->a);
+    return oct_archive_write(made, &member, 1) || drv_misuse(d, "a library cannot hold 4 GB");
 }
 
 static bool write_built(struct drv *d, const struct place *p, const struct oct_target *t, struct oct_compiled *c) {
-    struct oct_bytes made;
+    struct oct_bytes object;
+    struct oct_text *made = OCT_NEW(d->a, struct oct_text);
     struct drv_build *b = drv_build_begin(d);
     if (!b) return false;
-    bool ok = build_object(d, b, p, c) && drv_build_read(b, "out", &made);
+    bool ok = build_object(d, b, p, c) && drv_build_read(b, "out", &object);
     if (ok) drv_measure(b, d->o.cc ? d->o.cc : "cc", t, c);
     drv_build_end(b); /* what was read stays */
-    return ok && queue(d, p, d->o.emit == EMIT_OBJ ? ".o" : ".a", made.data, made.len);
+    if (ok) oct_text_init(made, d->a);
+    if (ok) oct_text_addn(made, (const char *)object.data, object.len);
+    if (!ok || (d->o.emit == EMIT_LIB && !make_library(d, p, c, made))) return false;
+    return queue_text(d, p, d->o.emit == EMIT_OBJ ? ".o" : ".a", made);
 }
 
 static bool write_source(struct drv *d, const struct place *p, const struct oct_compiled *c) {
@@ -147,19 +160,6 @@ static bool choose(struct drv *d, const struct oct_target *t, const struct oct_l
     return true;
 }
 
-/* The object as a library; what it defines for others are the program's entries. */
-static bool make_library(struct drv *d, const struct place *p, const struct oct_program *program, struct oct_text *made) {
-    const char **symbol = OCT_NEW_N(d->a, const char *, program->nentries);
-    for (int i = 0; i < program->nentries; i++) symbol[i] = program->entry[i].name;
-    const struct oct_member member = {.name = oct_sprintf(d->a, "%s.o", p->name),
-                                      .data = made->s,
-                                      .len = made->len,
-                                      .symbol = symbol,
-                                      .nsymbols = (size_t)program->nentries};
-    oct_text_init(made, d->a);
-    return oct_archive_write(made, &member, 1) || drv_misuse(d, "a library cannot hold 4 GB");
-}
-
 static bool write_llvm(struct drv *d, const struct place *p, const struct oct_llvm *llvm, const struct oct_target *t,
                        struct oct_compiled *c, bool to_stdout) {
     static const struct {
@@ -173,7 +173,7 @@ static bool write_llvm(struct drv *d, const struct place *p, const struct oct_ll
     struct oct_sizes sizes;
     if (!llvm->emit(d->cx, d->a, c->program, t, as[d->o.emit].form, made, &sizes)) return false;
     if (as[d->o.emit].form == OCT_LLVM_OBJ) oct_report_sizes(c, &sizes, t->pointer_bytes);
-    if (d->o.emit == EMIT_LIB && !make_library(d, p, c->program, made)) return false;
+    if (d->o.emit == EMIT_LIB && !make_library(d, p, c, made)) return false;
     return to_stdout ? oct_outputs_add(d->out, "-", made->s, made->len) : queue_text(d, p, as[d->o.emit].suffix, made);
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Libraries that octavo writes itself: the bytes that ar writes of the same object, an index with what nm finds in it, and GNU ld and lld
-link them without ranlib, for the host, aarch64 and Cortex-M; a program that was linked gives the interpreter's codes."""
+"""Libraries that octavo writes itself, of its own objects and of compilers': the bytes that ar writes, an index with what nm finds, and
+GNU ld and lld link them without ranlib, for the host, aarch64, armhf and Cortex-M; a program that was linked gives the interpreter's codes."""
 import shutil, subprocess
 from common import *
 
@@ -56,11 +56,11 @@ def index(archive):
     return {line.split(" in ")[0] for line in lines}
 
 
-def one(target, name):
-    to = os.path.join(d, target, name)
-    run("compile", q, "--target", target, "--emit", "obj", "-o", to)
+def one(target, name, *by):
+    to = os.path.join(d, target + "-cc" * bool(by), name)
+    run("compile", q, "--target", target, "--emit", "obj", "-o", to, *by)
     alone = set(os.listdir(os.path.dirname(to)))
-    run("compile", q, "--target", target, "--emit", "lib", "-o", to)
+    run("compile", q, "--target", target, "--emit", "lib", "-o", to, *by)
     t.check(set(os.listdir(os.path.dirname(to))) == alone | {name + ".a"}, f"{target}: files beside the library")
     a = to + ".a"
     t.check(tool("ar", "t", a).decode() == name + ".o\n", f"{target}: ar t")
@@ -69,7 +69,7 @@ def one(target, name):
     t.check(index(a) == defined and name + "_run" in defined, f"{target}: index {index(a)}, object {defined}")
     ref = to + ".ref.a"
     tool("ar", "rcsD", ref, to + ".o")
-    t.check(read(ref) == read(a), f"{target}: not the bytes of ar")
+    t.check(by or read(ref) == read(a), f"{target}: not the bytes of ar")  # which lists symbols as a compiler left them
     with open(to + "_main.c", "w") as f:
         f.write(MAIN.replace("NAME", name).replace("UPPER", name.upper()))
     return to
@@ -87,23 +87,32 @@ def links(to, what, *cc, run_by=None):
 
 
 long_name = "a_network_whose_name_is_longer_than_a_header_of_ar_can_hold"
-for target in "host", "aarch64", "armv7", "cortex-m0plus", "cortex-m4", "cortex-m55":
+def arm(cpu, abi):
+    return ["arm-none-eabi-gcc", "-mcpu=" + cpu, "-mthumb", "-mfloat-abi=" + abi]
+
+
+long_name = "a_network_whose_name_is_longer_than_a_header_of_ar_can_hold"
+MACHINES = {  # compiler, how to link, how to run
+    "host": (["gcc"], ["-DHOSTED"], []),
+    "aarch64": (["aarch64-linux-gnu-gcc"], ["-static", "-DHOSTED"], ["qemu-aarch64"]),
+    "armv7": (["arm-linux-gnueabihf-gcc", "-mfpu=neon"], ["-static", "-DHOSTED"], ["qemu-arm"]),
+    "cortex-m0plus": (arm("cortex-m0plus", "soft"), ["-nostartfiles"], None),
+    "cortex-m4": (arm("cortex-m4", "hard"), ["-nostartfiles"], None),
+    "cortex-m55": (arm("cortex-m55", "hard"), ["-nostartfiles"], None),
+}
+for target, (cc, how, emulator) in MACHINES.items():
     for name in ("net", "exactly_15_cha", long_name) if target in ("host", "cortex-m4") else (long_name,):
         to = one(target, name)
+        links(to, "gnu", *cc, *how, run_by=emulator)
     if target == "host":
-        links(os.path.join(d, target, "net"), "gnu", "gcc", "-DHOSTED", run_by=[])
-        links(to, "lld", "clang-19", "-fuse-ld=lld", "-DHOSTED", run_by=[])
-    elif target == "aarch64":
-        links(to, "gnu", "aarch64-linux-gnu-gcc", "-static", "-DHOSTED", run_by=["qemu-aarch64"])
-    elif target == "armv7":
-        links(to, "gnu", "arm-linux-gnueabihf-gcc", "-static", "-DHOSTED", run_by=["qemu-arm"])
-    else:
-        machine = "-mfloat-abi=soft" if target == "cortex-m0plus" else "-mfloat-abi=hard"
-        links(to, "gnu", "arm-none-eabi-gcc", "-mcpu=" + target, "-mthumb", machine, "-nostartfiles")
+        links(to, "lld", "clang-19", "-fuse-ld=lld", *how, run_by=[])
     if target == "cortex-m4": # lld takes the members that the index names; nothing is missing
-        tool("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-c", "-I", os.path.dirname(to), to + "_main.c", "-o", to + "_main.o")
+        tool(*cc, "-c", "-I", os.path.dirname(to), to + "_main.c", "-o", to + "_main.o")
         tool("ld.lld-19", to + "_main.o", to + ".a", "-o", to + ".lld")
         t.check(f" T {long_name}_run" in tool("nm", to + ".lld").decode(), "lld: not linked")
+    # The same of the object that the compiler makes of C, with weights in the file and beside it.
+    to = one(target, "by_cc", "--cc", " ".join(cc), *(["--weights", "incbin"] if target in ("aarch64", "cortex-m4") else []))
+    links(to, "gnu", *cc, *how, run_by=emulator)
 
 # ---- other texts that a file name can hold; the same bytes wherever they go
 for name in "two words", "a+b", "\u00e4", "x" * 200:
