@@ -67,43 +67,59 @@ const char *lp_c_mask_to(struct lp_c_file *f, int lanes, int from_bits, int to_b
                                       to));
 }
 
-/* Exactly the bytes of the lanes are touched. */
-const char *lp_c_load(struct lp_c_file *f, struct lp_type t, bool masked, bool aligned) {
-    const char *type = lp_c_type(f, t, 0), *elem = lp_c_scalar((enum lp_elem)t.elem),
-               *name = oct_sprintf(f->a, "oct_load%s%s_%s%s", masked ? "_masked" : "", aligned ? "_aligned" : "", type + 4,
-                                   t.lanes == padded(t.lanes) ? "" : oct_sprintf(f->a, "_%d", t.lanes)),
-               *known = find(f, name);
-    if (known) return known;
-    struct oct_text d;
-    oct_text_init(&d, f->a);
-    oct_text_addf(&d, "OCT_INLINE %s %s(const %s *p", type, name, elem);
-    if (masked)
-        oct_text_addf(&d,
-                      ", %s m) {\n    %s r = {0};\n    for (int32_t l = 0; l < %d; ++l)\n"
-                      "        if (m[l]) r[l] = p[l];\n    return r;\n}\n",
-                      lp_c_type(f, lp_vector(LP_MASK, t.lanes), lp_elem_bits((enum lp_elem)t.elem)), type, t.lanes);
-    else
-        oct_text_addf(&d, ") {\n    %s r%s;\n    __builtin_memcpy(&r, %s, %d);\n    return r;\n}\n", type,
-                      t.lanes == padded(t.lanes) ? "" : " = {0}", aligned ? "__builtin_assume_aligned(p, 4)" : "p",
-                      t.lanes * (int)lp_elem_size((enum lp_elem)t.elem));
-    return define(f, name, name, d.s);
+static const char *prefix(int width) { return width <= 128 ? "_mm" : width == 256 ? "_mm256" : "_mm512"; }
+
+/* A masked access as one instruction, NULL where the machine has none: lanes of 32 and 64 bits with AVX2, all with AVX-512. */
+static const char *masked_access(struct lp_c_file *f, bool load, struct lp_type t) {
+    const int bits = lp_elem_bits((enum lp_elem)t.elem), width = bits * t.lanes;
+    const bool avx512 = f->isa == LP_ISA_AVX512 || f->isa == LP_ISA_VNNI;
+    if ((width != 128 && width != 256 && width != 512) || t.lanes != padded(t.lanes)) return NULL;
+    if (!avx512 && (f->isa != LP_ISA_AVX2 || bits < 32 || width > 256)) return NULL;
+    f->intrinsics = true;
+    const char *m = prefix(width), *type = lp_c_type(f, t, 0), *whole = bits == 32 ? "int" : "long long";
+    if (avx512)
+        return load ? oct_sprintf(f->a, "return (%s)%s_maskz_loadu_epi%d(%s_movepi%d_mask((__m%di)m), p)", type, m, bits, m, bits,
+                                  width)
+                    : oct_sprintf(f->a, "%s_mask_storeu_epi%d(p, %s_movepi%d_mask((__m%di)m), (__m%di)a)", m, bits, m, bits,
+                                  width, width);
+    return load ? oct_sprintf(f->a, "return (%s)%s_maskload_epi%d((const %s *)(const void *)p, (__m%di)m)", type, m, bits, whole,
+                              width)
+                : oct_sprintf(f->a, "%s_maskstore_epi%d((%s *)(void *)p, (__m%di)m, (__m%di)a)", m, bits, whole, width, width);
 }
 
-const char *lp_c_store(struct lp_c_file *f, struct lp_type t, bool masked) {
-    const char *type = lp_c_type(f, t, 0), *elem = lp_c_scalar((enum lp_elem)t.elem),
-               *name = oct_sprintf(f->a, "oct_store%s_%s%s", masked ? "_masked" : "", type + 4,
-                                   t.lanes == padded(t.lanes) ? "" : oct_sprintf(f->a, "_%d", t.lanes)),
+/* Exactly the bytes of the lanes are touched. */
+static const char *access(struct lp_c_file *f, bool load, struct lp_type t, bool masked, bool aligned) {
+    const enum lp_elem e = (enum lp_elem)t.elem;
+    const bool whole = t.lanes == padded(t.lanes);
+    const char *type = lp_c_type(f, t, 0), *mask = masked ? vector(f, LP_C_SIGNED, lp_elem_bits(e), t.lanes) : NULL;
+    const char *name = oct_sprintf(f->a, "oct_%s%s%s_%s%s", load ? "load" : "store", masked ? "_masked" : "",
+                                   aligned ? "_aligned" : "", type + 4, whole ? "" : oct_sprintf(f->a, "_%d", t.lanes)),
                *known = find(f, name);
     if (known) return known;
     struct oct_text d;
     oct_text_init(&d, f->a);
-    oct_text_addf(&d, "OCT_INLINE void %s(%s *p, %s a", name, elem, type);
-    if (masked)
-        oct_text_addf(&d, ", %s m) {\n    for (int32_t l = 0; l < %d; ++l)\n        if (m[l]) p[l] = a[l];\n}\n",
-                      lp_c_type(f, lp_vector(LP_MASK, t.lanes), lp_elem_bits((enum lp_elem)t.elem)), t.lanes);
-    else oct_text_addf(&d, ") { __builtin_memcpy(p, &a, %d); }\n", t.lanes * (int)lp_elem_size((enum lp_elem)t.elem));
+    if (load) oct_text_addf(&d, "OCT_INLINE %s %s(const %s *p", type, name, lp_c_scalar(e));
+    else oct_text_addf(&d, "OCT_INLINE void %s(%s *p, %s a", name, lp_c_scalar(e), type);
+    if (masked) oct_text_addf(&d, ", %s m", mask);
+    oct_text_add(&d, ") {\n");
+    const char *machine = masked ? masked_access(f, load, t) : NULL;
+    if (machine) oct_text_addf(&d, "    %s;\n", machine);
+    else if (load) {
+        oct_text_addf(&d, "    %s r%s;\n", type, whole && !masked ? "" : " = {0}");
+        if (masked) oct_text_addf(&d, "    for (int32_t l = 0; l < %d; ++l)\n        if (m[l]) r[l] = p[l];\n", t.lanes);
+        else
+            oct_text_addf(&d, "    __builtin_memcpy(&r, %s, %d);\n", aligned ? "__builtin_assume_aligned(p, 4)" : "p",
+                          t.lanes * lp_elem_bits(e) / 8);
+        oct_text_add(&d, "    return r;\n");
+    } else if (masked) oct_text_addf(&d, "    for (int32_t l = 0; l < %d; ++l)\n        if (m[l]) p[l] = a[l];\n", t.lanes);
+    else oct_text_addf(&d, "    __builtin_memcpy(p, &a, %d);\n", t.lanes * lp_elem_bits(e) / 8);
+    oct_text_add(&d, "}\n");
     return define(f, name, name, d.s);
 }
+const char *lp_c_load(struct lp_c_file *f, struct lp_type t, bool masked, bool aligned) {
+    return access(f, true, t, masked, aligned);
+}
+const char *lp_c_store(struct lp_c_file *f, struct lp_type t, bool masked) { return access(f, false, t, masked, false); }
 
 /* ---- a row on vectors
  * ----------------------------------------------------------------------------------------------------------
@@ -216,8 +232,6 @@ static const char *alternative(const struct op *o, size_t *len) {
         }
     return NULL;
 }
-
-static const char *prefix(int width) { return width <= 128 ? "_mm" : width == 256 ? "_mm256" : "_mm512"; }
 
 /* A parameter as the intrinsics have it. */
 static void add_machine_operand(const struct op *o, struct oct_text *t, int i) {
@@ -429,7 +443,8 @@ static void add_shuffle(const struct op *o, struct oct_text *t) {
         oct_text_add(t, "; }");
     } else if (o->to.lanes == 1) {
         const int from = o->s->shuffle[0];
-        oct_text_addf(t, "{ (void)a; (void)b; return %c[%d]%s; }", from < n ? 'a' : 'b', from % n, truth);
+        const char *lane = n == 1 ? "" : oct_sprintf(o->f->a, "[%d]", from % n);
+        oct_text_addf(t, "{ (void)a; (void)b; return %c%s%s; }", from < n ? 'a' : 'b', lane, n == 1 ? "" : truth);
     } else {
         oct_text_addf(t, "{\n    %s r = {0};\n    (void)a, (void)b;\n", type_of(o, -1));
         for (int l = 0; l < o->to.lanes; l++)
@@ -549,22 +564,17 @@ static void add_body(const struct op *o, struct oct_text *t) {
 
 static const char *short_name(const struct op *o, int operand) {
     const struct lp_type t = operand < 0 ? o->to : o->arg[operand];
-    return t.lanes == 1 ? lp_elem_name((enum lp_elem)t.elem) : type_of(o, operand) + 4;
+    if (t.lanes == 1) return lp_elem_name((enum lp_elem)t.elem);
+    return oct_sprintf(o->f->a, "%c%dx%d", "iuf"[kind_of((enum lp_elem)t.elem)], bits_of(t, o->bits), t.lanes);
 }
 /* The name says the result's type, and the first operand type that differs from it. */
 static const char *name_of(const struct op *o) {
-    const char *to = short_name(o, -1), *other = NULL;
-    for (int i = 0; i < o->s->nargs && !other; i++)
-        if (strcmp(short_name(o, i), to) && !(o->s->row == LP_OP_select && i == 0)) other = short_name(o, i);
-    struct oct_text t;
-    oct_text_init(&t, o->f->a);
-    oct_text_addf(&t, "oct_%s", o->r->name);
-    if (o->s->row == LP_OP_shuffle) oct_text_addf(&t, "%d", ++o->f->nshuffles);
-    oct_text_addf(&t, "_%s", to);
-    if (other) oct_text_addf(&t, "_%s", other);
-    if (o->to.lanes != padded(o->to.lanes)) oct_text_addf(&t, "_%d", o->to.lanes);
-    else if (o->s->nargs && o->arg[0].lanes != padded(o->arg[0].lanes)) oct_text_addf(&t, "_%d", o->arg[0].lanes);
-    return t.s;
+    const char *to = short_name(o, -1), *other = to;
+    for (int i = 0; i < o->s->nargs && !strcmp(other, to); i++)
+        if (o->s->row != LP_OP_select || i) other = short_name(o, i);
+    const char *number = o->s->row == LP_OP_shuffle ? oct_sprintf(o->f->a, "%d", ++o->f->nshuffles) : "";
+    const bool same = !strcmp(other, to);
+    return oct_sprintf(o->f->a, "oct_%s%s_%s%s%s", o->r->name, number, to, same ? "" : "_", same ? "" : other);
 }
 
 static const char *define_row(const struct op *o) {

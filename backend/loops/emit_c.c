@@ -87,6 +87,7 @@ static const char *lanes_of(struct emitter *e, const struct lp_val v, const stru
 static bool on_vectors(const struct emitter *e, const struct lp_stmt *s) {
     for (int i = 0; i < s->nargs; i++)
         if (s->arg[i].type.lanes > 1) return true;
+    if (s->kind == LP_STMT_OP && !lp_row_info(s->row)->c[LP_ISA_C99]) return true; /* a row about lanes, of one */
     return s->dst >= 0 && e->k->reg[s->dst].type.lanes > 1;
 }
 
@@ -101,8 +102,9 @@ static struct lp_c_expr call(struct emitter *e, const struct lp_stmt *s, const s
     const int bits = lp_c_mask_bits(s->row, to, type, own);
     const bool convert = to.elem == LP_MASK && to.lanes > 1 && bits != own;
     if (convert) oct_text_addf(&t, "%s(", lp_c_mask_to(e->file, to.lanes, bits, own));
-    if (s->row == LP_OP_mov) oct_text_add(&t, lanes_of(e, s->arg[0], &arg[0], type[0], bits));
-    else if (s->row == LP_OP_splat) {
+    if (s->row == LP_OP_mov || (to.lanes == 1 && (s->row == LP_OP_splat || s->row == LP_OP_repeat)))
+        oct_text_add(&t, lanes_of(e, s->arg[0], &arg[0], type[0], bits));
+    else if (s->row == LP_OP_splat || (s->row == LP_OP_repeat && type[0].lanes == 1)) {
         oct_text_addf(&t, "%s(", lp_c_splat(e->file, to, bits));
         oct_text_addf(&t, to.elem == LP_MASK ? "-(%s))" : "%s)", arg[0].text);
     } else {

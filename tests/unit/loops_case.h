@@ -16,7 +16,7 @@
 #include "../../backend/loops/loops.h"
 
 /* The flags of promise P13. */
-#define CLEAN "-std=c99 -pedantic -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes -Wcast-align -Werror"
+#define CLEAN "-std=c99 -pedantic -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Wstrict-prototypes -Wcast-align -Wno-psabi -Werror"
 static const char *const compilers[] = {"gcc -O1", "gcc -O0", "gcc -O3", "clang-19 -O0", "clang-19 -O3",
                                         "gcc -O1 -fsanitize=undefined,float-cast-overflow -fno-sanitize-recover=all"};
 /* All where the environment says OCTAVO_FULL=1 (tests/e2e/kernels_c.sh does), otherwise the first: unit tests stay quick. */

@@ -313,4 +313,52 @@ static inline struct lp_kernel *row_kernel(enum lp_row row, int64_t imm, struct 
     return k;
 }
 
+/* Rows over several lanes: operands and results in multiples of n, or exactly so many. */
+struct lane_row {
+    enum lp_row row;
+    struct {
+        enum lp_elem e;
+        int times, exact;
+    } to, in[4];
+    int nargs, imms;
+};
+static const struct lane_row lane_rows[] = {
+    {LP_OP_madd16, {LP_I32, 1, 0}, {{LP_I16, 2, 0}, {LP_I16, 2, 0}}, 2, 1},
+    {LP_OP_maddubs, {LP_I16, 1, 0}, {{LP_U8, 2, 0}, {LP_I8, 2, 0}}, 2, 1},
+    {LP_OP_dot2, {LP_I32, 1, 0}, {{LP_I32, 1, 0}, {LP_I16, 2, 0}, {LP_I16, 2, 0}}, 3, 1},
+    {LP_OP_dot4, {LP_I32, 1, 0}, {{LP_I32, 1, 0}, {LP_U8, 4, 0}, {LP_I8, 4, 0}}, 3, 1},
+    {LP_OP_dot4s, {LP_I32, 1, 0}, {{LP_I32, 1, 0}, {LP_I8, 4, 0}, {LP_I8, 4, 0}}, 3, 1},
+    {LP_OP_mmla, {LP_I32, 0, 4}, {{LP_I32, 0, 4}, {LP_I8, 0, 16}, {LP_I8, 0, 16}}, 3, 1},
+    {LP_OP_mladav, {LP_I32, 0, 1}, {{LP_I32, 0, 1}, {LP_I8, 1, 0}, {LP_I8, 1, 0}, {LP_MASK, 1, 0}}, 4, 1},
+    {LP_OP_mul_even, {LP_I64, 1, 0}, {{LP_I32, 2, 0}, {LP_I32, 2, 0}}, 2, 1},
+    {LP_OP_high, {LP_I32, 2, 0}, {{LP_I64, 1, 0}, {LP_I64, 1, 0}}, 2, 1},
+    {LP_OP_packs32, {LP_I16, 2, 0}, {{LP_I32, 1, 0}, {LP_I32, 1, 0}}, 2, 1},
+    {LP_OP_packs16, {LP_I8, 2, 0}, {{LP_I16, 1, 0}, {LP_I16, 1, 0}}, 2, 1},
+    {LP_OP_packus16, {LP_U8, 2, 0}, {{LP_I16, 1, 0}, {LP_I16, 1, 0}}, 2, 1},
+    {LP_OP_fma, {LP_F32, 1, 0}, {{LP_F32, 1, 0}, {LP_F32, 1, 0}, {LP_F32, 1, 0}}, 3, 1},
+    {LP_OP_reduce_add, {LP_I8, 0, 1}, {{LP_I8, 1, 0}}, 1, 1},
+    {LP_OP_reduce_add, {LP_I32, 0, 1}, {{LP_I32, 1, 0}}, 1, 1},
+    {LP_OP_reduce_add, {LP_I64, 0, 1}, {{LP_I64, 1, 0}}, 1, 1},
+    {LP_OP_sxtb16, {LP_I16, 1, 0}, {{LP_I8, 2, 0}}, 1, 2},
+    {LP_OP_repeat, {LP_I8, 3, 0}, {{LP_I8, 1, 0}}, 1, 1},
+    {LP_OP_repeat, {LP_F32, 2, 0}, {{LP_F32, 1, 0}}, 1, 1},
+    {LP_OP_splat, {LP_I8, 4, 0}, {{LP_I8, 0, 1}}, 1, 1},
+    {LP_OP_splat, {LP_F64, 2, 0}, {{LP_F64, 0, 1}}, 1, 1},
+};
+static inline struct lp_kernel *lane_kernel(const struct lane_row *r, int n, int imm) {
+    struct lp_type in[4], to = lp_vector(r->to.e, r->to.exact ? r->to.exact : r->to.times * n);
+    for (int i = 0; i < r->nargs; i++) in[i] = lp_vector(r->in[i].e, r->in[i].exact ? r->in[i].exact : r->in[i].times * n);
+    return row_kernel(r->row, imm, to, r->nargs, in);
+}
+/* Operands: extremes for the first two seeds, any bits for the others. */
+static inline void lane_data(const struct lane_row *r, uint64_t seed, uint64_t data[4][64], void **mem) {
+    for (int i = 0; i < r->nargs; i++) {
+        mem[i] = data[i];
+        for (int j = 0; j < 64; j++) data[i][j] = mix(seed * 4096 + (uint64_t)(i * 64 + j));
+        if (seed < 2) memset(data[i], seed ? 0x80 : i % 2 ? 0x7f : 0x80, sizeof data[i]);
+        if (r->in[i].e == LP_MASK)
+            for (int j = 0; j < 64; j++) ((uint8_t *)data[i])[j] = mix(seed + (uint64_t)j) % 2;
+    }
+}
+
 #endif

@@ -107,37 +107,8 @@ static void roundings_over_all_exponents(void **state) {
 
 /* Rows over several lanes: operands and results in multiples of n, or exactly so many. */
 static void rows_of_lanes_for(const char *target) {
-    static const struct {
-        enum lp_row row;
-        struct {
-            enum lp_elem e;
-            int times, exact;
-        } to, in[4];
-        int nargs, imms;
-    } rows[] = {
-        {LP_OP_madd16, {LP_I32, 1, 0}, {{LP_I16, 2, 0}, {LP_I16, 2, 0}}, 2, 1},
-        {LP_OP_maddubs, {LP_I16, 1, 0}, {{LP_U8, 2, 0}, {LP_I8, 2, 0}}, 2, 1},
-        {LP_OP_dot2, {LP_I32, 1, 0}, {{LP_I32, 1, 0}, {LP_I16, 2, 0}, {LP_I16, 2, 0}}, 3, 1},
-        {LP_OP_dot4, {LP_I32, 1, 0}, {{LP_I32, 1, 0}, {LP_U8, 4, 0}, {LP_I8, 4, 0}}, 3, 1},
-        {LP_OP_dot4s, {LP_I32, 1, 0}, {{LP_I32, 1, 0}, {LP_I8, 4, 0}, {LP_I8, 4, 0}}, 3, 1},
-        {LP_OP_mmla, {LP_I32, 0, 4}, {{LP_I32, 0, 4}, {LP_I8, 0, 16}, {LP_I8, 0, 16}}, 3, 1},
-        {LP_OP_mladav, {LP_I32, 0, 1}, {{LP_I32, 0, 1}, {LP_I8, 1, 0}, {LP_I8, 1, 0}, {LP_MASK, 1, 0}}, 4, 1},
-        {LP_OP_mul_even, {LP_I64, 1, 0}, {{LP_I32, 2, 0}, {LP_I32, 2, 0}}, 2, 1},
-        {LP_OP_high, {LP_I32, 2, 0}, {{LP_I64, 1, 0}, {LP_I64, 1, 0}}, 2, 1},
-        {LP_OP_packs32, {LP_I16, 2, 0}, {{LP_I32, 1, 0}, {LP_I32, 1, 0}}, 2, 1},
-        {LP_OP_packs16, {LP_I8, 2, 0}, {{LP_I16, 1, 0}, {LP_I16, 1, 0}}, 2, 1},
-        {LP_OP_packus16, {LP_U8, 2, 0}, {{LP_I16, 1, 0}, {LP_I16, 1, 0}}, 2, 1},
-        {LP_OP_fma, {LP_F32, 1, 0}, {{LP_F32, 1, 0}, {LP_F32, 1, 0}, {LP_F32, 1, 0}}, 3, 1},
-        {LP_OP_reduce_add, {LP_I8, 0, 1}, {{LP_I8, 1, 0}}, 1, 1},
-        {LP_OP_reduce_add, {LP_I32, 0, 1}, {{LP_I32, 1, 0}}, 1, 1},
-        {LP_OP_reduce_add, {LP_I64, 0, 1}, {{LP_I64, 1, 0}}, 1, 1},
-        {LP_OP_sxtb16, {LP_I16, 1, 0}, {{LP_I8, 2, 0}}, 1, 2},
-        {LP_OP_repeat, {LP_I8, 3, 0}, {{LP_I8, 1, 0}}, 1, 1},
-        {LP_OP_repeat, {LP_F32, 2, 0}, {{LP_F32, 1, 0}}, 1, 1},
-        {LP_OP_splat, {LP_I8, 4, 0}, {{LP_I8, 0, 1}}, 1, 1},
-        {LP_OP_splat, {LP_F64, 2, 0}, {{LP_F64, 0, 1}}, 1, 1},
-    };
-    enum { ROWS = sizeof rows / sizeof *rows, LANES = 16 };
+    const struct lane_row *rows = lane_rows;
+    enum { ROWS = sizeof lane_rows / sizeof *lane_rows, LANES = 16 };
     bool covered[LP_ROW_COUNT] = {false};
     const struct lp_kernel *k[ROWS][LANES][2];
     int number[ROWS][LANES][2];
@@ -145,11 +116,8 @@ static void rows_of_lanes_for(const char *target) {
     for (int r = 0; r < ROWS; r++)
         for (int n = 1; n <= LANES; n++)
             for (int imm = 0; imm < rows[r].imms; imm++) {
-                struct lp_type in[4], to = lp_vector(rows[r].to.e, rows[r].to.exact ? rows[r].to.exact : rows[r].to.times * n);
-                for (int i = 0; i < rows[r].nargs; i++)
-                    in[i] = lp_vector(rows[r].in[i].e, rows[r].in[i].exact ? rows[r].in[i].exact : rows[r].in[i].times * n);
                 covered[rows[r].row] = true;
-                number[r][n - 1][imm] = add(k[r][n - 1][imm] = row_kernel(rows[r].row, imm, to, rows[r].nargs, in));
+                number[r][n - 1][imm] = add(k[r][n - 1][imm] = lane_kernel(&rows[r], n, imm));
             }
     load_for(target);
     for (int row = 0; row < LP_ROW_COUNT; row++) /* no row goes untested: C spells it, or it stands above, or below */
@@ -160,13 +128,7 @@ static void rows_of_lanes_for(const char *target) {
             for (int n = 0; n < LANES; n++)
                 for (int imm = 0; imm < rows[r].imms; imm++) {
                     void *mem[5];
-                    for (int i = 0; i < rows[r].nargs; i++) {
-                        mem[i] = data[i];
-                        for (int j = 0; j < 64; j++) data[i][j] = mix(seed * 4096 + (uint64_t)(i * 64 + j));
-                        if (seed < 2) memset(data[i], seed ? 0x80 : i % 2 ? 0x7f : 0x80, sizeof data[i]);
-                        if (rows[r].in[i].e == LP_MASK)
-                            for (int j = 0; j < 64; j++) ((uint8_t *)data[i])[j] = mix(seed + (uint64_t)j) % 2;
-                    }
+                    lane_data(&rows[r], seed, data, mem);
                     memset(want, 0x55, sizeof want);
                     memset(got, 0x55, sizeof got);
                     mem[rows[r].nargs] = want;
