@@ -18,8 +18,11 @@ struct oct_target {
     int tile_oc, tile_px; /* output channels and pixels that a scalar kernel accumulates at once */
     int unroll;           /* turns of its innermost loop that are written out */
     int64_t flash, ram;   /* bytes that a usual board has; 0: no budget */
+    const char *row;      /* of the table: the name, but for presets, triples and the host */
 };
+/* By name. "host": the best row that this machine runs, under that name and without a triple. */
 const struct oct_target *oct_target_find(const char *name);
+const char *oct_target_host(void); /* name of that row */
 const struct oct_target *oct_target_list(uint32_t *n);
 /* The row that serves the architecture of a triple, with this triple and without what not every machine of it has. False when the
  * architecture or the system is none that objects are written for. The texts are the caller's and the table's. */

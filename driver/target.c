@@ -113,8 +113,10 @@ static bool read_presets(struct drv *d, const char *path, struct oct_target **li
 
 const struct oct_target *drv_target_list(struct drv *d, uint32_t *n) {
     const struct oct_target *table = oct_target_list(n);
-    struct oct_target *list = OCT_NEW_N(d->a, struct oct_target, *n);
-    memcpy(list, table, *n * sizeof *list);
+    struct oct_target *list = OCT_NEW_N(d->a, struct oct_target, *n + 1);
+    list[0] = *oct_target_find("host");
+    memcpy(list + 1, table, *n * sizeof *list);
+    ++*n;
     return !d->o.targets || read_presets(d, d->o.targets, &list, n) ? list : NULL;
 }
 

@@ -1,4 +1,6 @@
 /* targets.c - octavo targets: the table of the back end, and presets. */
+#include <string.h>
+
 #include "../backend/backend.h"
 #include "driver.h"
 
@@ -11,7 +13,8 @@ static const char *kilobytes(struct drv *d, int64_t bytes) {
 }
 
 static void print_text(struct drv *d, const struct oct_target *t) {
-    oct_text_addf(&d->say, "%-16s %-34s %s\n", t->name, t->triple, t->doc);
+    const bool host = !*t->triple && strcmp(t->name, t->row) != 0;
+    oct_text_addf(&d->say, "%-16s %-34s %s\n", t->name, host ? oct_sprintf(d->a, "this machine: %s", t->row) : t->triple, t->doc);
     if (!d->o.verbose) return;
     oct_text_addf(&d->say, "    cpu %s, features %s, float ABI %s, pointers of %d bits, ", or_none(t->cpu), or_none(t->features),
                   or_none(oct_target_float_abi(t)), 8 * t->pointer_bytes);
@@ -22,6 +25,7 @@ static void print_text(struct drv *d, const struct oct_target *t) {
 static void print_json(struct drv_json *j, const struct oct_target *t) {
     drv_json_open(j, NULL, '{');
     drv_json_str(j, "name", t->name);
+    drv_json_str(j, "row", t->row);
     drv_json_str(j, "triple", t->triple);
     drv_json_str(j, "cpu", t->cpu);
     drv_json_str(j, "features", t->features);

@@ -226,7 +226,7 @@ static const char *alternative(const struct op *o, size_t *len) {
             const char *guard = *p == '[' ? p + 1 : NULL, *text = guard ? strchr(p, ']') + 2 : p;
             if (guard && !admits(o, guard, text - 2)) continue;
             if (o->to.lanes == 1 && *text != '{') continue;
-            if (*text == '=' && o->width < 128) continue;
+            if (*text == '=' && width_of(o, o->to) < 128) continue;
             *len = strcspn(text, "\n");
             return text;
         }
@@ -471,15 +471,17 @@ static void add_repeat(const struct op *o, struct oct_text *t) {
     oct_text_add(t, "; }");
 }
 
-/* The low bytes of wider lanes. */
-static int low_bytes(const struct op *o, int l) {
-    return l * (lp_elem_bits((enum lp_elem)o->arg[0].elem) / lp_elem_bits((enum lp_elem)o->to.elem));
+/* The low bytes of wider lanes. gcc 12 numbers more than 256 of them wrongly. */
+static bool takes_low_bytes(const struct op *o) {
+    const int to = lp_elem_bits((enum lp_elem)o->to.elem);
+    return o->s->row == LP_OP_cvt && to < lp_elem_bits((enum lp_elem)o->arg[0].elem) && width_of(o, o->arg[0]) / to <= 256;
 }
 static void add_truncation(const struct op *o, struct oct_text *t) {
-    const char *parts = vector(o->f, kind_of((enum lp_elem)o->to.elem), lp_elem_bits((enum lp_elem)o->to.elem),
-                               width_of(o, o->arg[0]) / lp_elem_bits((enum lp_elem)o->to.elem));
+    const enum lp_elem e = (enum lp_elem)o->to.elem;
+    const int step = lp_elem_bits((enum lp_elem)o->arg[0].elem) / lp_elem_bits(e);
+    const char *parts = vector(o->f, kind_of(e), lp_elem_bits(e), step * o->arg[0].lanes);
     oct_text_addf(t, "{\n    const %s b = (%s)a;\n    return __builtin_shufflevector(b, b", parts, parts);
-    for (int l = 0; l < padded(o->to.lanes); l++) oct_text_addf(t, ", %d", low_bytes(o, l));
+    for (int l = 0; l < padded(o->to.lanes); l++) oct_text_addf(t, ", %d", l * step);
     oct_text_add(t, ");\n}");
 }
 
@@ -555,8 +557,7 @@ static void add_body(const struct op *o, struct oct_text *t) {
     else if (words) add_gnu(o, t, words);
     else if (machine) add_machine_body(o, t, machine, len);
     else if (o->width > native_width(o->f->isa) && halves_help(o)) add_halves(o, t);
-    else if (row == LP_OP_cvt && lp_elem_bits((enum lp_elem)o->to.elem) < lp_elem_bits((enum lp_elem)o->arg[0].elem))
-        add_truncation(o, t);
+    else if (takes_low_bytes(o)) add_truncation(o, t);
     else if (o->r->c[LP_C_LANE]) add_lanes(o, t, expand_lane(o, o->r->c[LP_C_LANE]));
     else if (o->r->c[LP_C_VECTOR] && (o->to.lanes > 1 || o->r->c[LP_C_VECTOR][0] == '{')) add_gnu(o, t, o->r->c[LP_C_VECTOR]);
     else add_lanes(o, t, scalar_lane(o));

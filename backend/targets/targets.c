@@ -4,16 +4,42 @@
 #include <string.h>
 
 enum { KB = 1024 };
-static const struct oct_target targets[] = {
+#define ARCH(name, row, isa)
 #define TARGET(name, triple, cpu, features, isa, lacks, vector_bits, registers, pointer_bytes, inline_kb, tile_oc, tile_px,      \
                unroll, flash, ram, doc)                                                                                          \
-    {name,      doc,           triple,         cpu,     features, LP_ISA_##isa, LP_LACK_##lacks, vector_bits,                    \
-     registers, pointer_bytes, inline_kb * KB, tile_oc, tile_px,  unroll,       flash * KB,      ram * KB},
-#define ARCH(name, row, isa)
+    {ROW_NAME(name),                                                                                                             \
+     doc,                                                                                                                        \
+     ROW_TRIPLE(triple),                                                                                                         \
+     cpu,                                                                                                                        \
+     features,                                                                                                                   \
+     LP_ISA_##isa,                                                                                                               \
+     LP_LACK_##lacks,                                                                                                            \
+     vector_bits,                                                                                                                \
+     registers,                                                                                                                  \
+     pointer_bytes,                                                                                                              \
+     inline_kb * KB,                                                                                                             \
+     tile_oc,                                                                                                                    \
+     tile_px,                                                                                                                    \
+     unroll,                                                                                                                     \
+     flash * KB,                                                                                                                 \
+     ram * KB,                                                                                                                   \
+     name},
+static const struct oct_target targets[] = {
+#define ROW_NAME(name) name
+#define ROW_TRIPLE(t)  t
 #include "targets.def"
+#undef ROW_NAME
+#undef ROW_TRIPLE
+};
+/* The same rows as this machine. */
+static const struct oct_target hosts[] = {
+#define ROW_NAME(name) "host"
+#define ROW_TRIPLE(t)  ""
+#include "targets.def"
+};
 #undef TARGET
 #undef ARCH
-};
+enum { TARGETS = sizeof targets / sizeof *targets };
 
 static const struct {
     const char *name, *row;
@@ -31,14 +57,17 @@ const char *const oct_target_architectures[] = {
 #undef TARGET
     NULL};
 
-const struct oct_target *oct_target_find(const char *name) {
-    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
-        if (strcmp(targets[i].name, name) == 0) return &targets[i];
+static const struct oct_target *find_in(const struct oct_target *list, const char *row) {
+    for (size_t i = 0; i < TARGETS; i++)
+        if (strcmp(list[i].row, row) == 0) return &list[i];
     return NULL;
+}
+const struct oct_target *oct_target_find(const char *name) {
+    return strcmp(name, "host") == 0 ? find_in(hosts, oct_target_host()) : find_in(targets, name);
 }
 
 const struct oct_target *oct_target_list(uint32_t *n) {
-    *n = (uint32_t)(sizeof targets / sizeof *targets);
+    *n = TARGETS;
     return targets;
 }
 

@@ -39,7 +39,7 @@ static inline int kc_setup(void **state) {
     oct_ctx_init(&kc.cx);
     kc.cx.threads = 1;
     kc.arena = oct_arena_new(&kc.cx);
-    kc.target = oct_target_find("host");
+    kc.target = oct_target_find("c99");
     kc.nran = 0;
     return 0;
 }

@@ -174,7 +174,7 @@ static void what_no_sequence_holds_is_refused(void **state) {
         struct oct_arena *a = oct_arena_new(&cx);
         const char *s = oct_sprintf(a, text, refused ? "1.0" : "1e-7");
         struct oct_module *m = oct_parse(&cx, "case", s, strlen(s));
-        struct oct_compile_options opt = {.target = oct_target_find("host"), .name = "m", .batch = 1};
+        struct oct_compile_options opt = {.target = oct_target_find("c99"), .name = "m", .batch = 1};
         struct oct_compiled out;
         assert_non_null(m);
         assert_int_equal(oct_compile(&cx, a, m, &opt, &out), !refused);
