@@ -531,12 +531,16 @@ static void add_halves(const struct op *o, struct oct_text *t) {
 
 /* ---- */
 
-/* gcc 12 computes all products of a step of a kernel first, and spills them, unless it is told that each sum changes there. */
+/* Compilers would add up the products of several steps of a kernel first, or load for them ahead, and spill, unless they are told
+ * that the sum changes here; gcc, that memory may, too. */
 static void add_pin(const struct op *o, struct oct_text *t) {
-    oct_text_add(t, "{\n");
+    const char *reg = pin_constraint(o->f->isa);
     if (o->width <= native_width(o->f->isa) && o->width >= 128)
-        oct_text_addf(t, "#ifndef __clang__\n    __asm__ volatile(\"\" : \"+%s\"(a));\n#endif\n", pin_constraint(o->f->isa));
-    oct_text_add(t, "    return a;\n}");
+        oct_text_addf(t,
+                      "{\n#ifdef __clang__\n    __asm__(\"\" : \"+%s\"(a));\n#else\n"
+                      "    __asm__ volatile(\"\" : \"+%s\"(a) : : \"memory\");\n#endif\n    return a;\n}",
+                      reg, reg);
+    else oct_text_add(t, "{ return a; }");
 }
 
 /* GNU C, as an expression or a body. */

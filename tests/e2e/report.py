@@ -12,7 +12,7 @@ def compile(name, text, *args):
     path = os.path.join(there, name + ".8vo")
     with open(path, "w") as f:
         f.write("octavo 1\nmodel " + name + "\n" + text)
-    p = subprocess.run([octavo, "compile", path, "-o", os.path.join(there, name), "--explain", *args], capture_output=True, text=True)
+    p = subprocess.run([octavo, "compile", path, "--target", "c99", "-o", os.path.join(there, name), "--explain", *args], capture_output=True, text=True)
     if p.returncode:
         sys.exit(f"{name}: exit {p.returncode}\n{p.stderr}")
     return json.loads(read(os.path.join(there, name + ".json"))), p.stderr.splitlines()

@@ -25,7 +25,7 @@ def presets(text):
 
 
 # ---- the table
-FIELDS = {"name", "triple", "cpu", "features", "float_abi", "vector_bits", "pointer_bytes", "flash", "ram", "doc"}
+FIELDS = {"name", "row", "triple", "cpu", "features", "float_abi", "vector_bits", "pointer_bytes", "flash", "ram", "doc"}
 table = {x["name"]: x for x in run_json("targets")["targets"]}
 t.check(all(set(x) == FIELDS for x in table.values()), "fields of targets --json")
 for name in ("host x86-64-v2 x86-64-v3 x86-64-v4 x86-64-v4-vnni aarch64 aarch64-dotprod aarch64-i8mm armv7 cortex-m0plus cortex-m4 "
