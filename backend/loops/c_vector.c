@@ -221,7 +221,7 @@ static bool admits(const struct op *o, const char *p, const char *end) {
 /* The template of the ISA, or of one that it builds on, that admits the operands; NULL: none. */
 static const char *alternative(const struct op *o, size_t *len) {
     if (o->width > native_width(o->f->isa)) return NULL;
-    for (enum lp_isa isa = o->f->isa; isa != LP_ISA_C99; isa = lp_isa_base(isa))
+    for (enum lp_isa isa = o->f->isa; isa != LP_ISA_C99 && isa != LP_ISA_DSP; isa = lp_isa_base(isa))
         for (const char *p = o->r->c[isa]; p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
             const char *guard = *p == '[' ? p + 1 : NULL, *text = guard ? strchr(p, ']') + 2 : p;
             if (guard && !admits(o, guard, text - 2)) continue;
