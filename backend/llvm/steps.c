@@ -1,7 +1,8 @@
 /* steps.c - rows for which instruction selection does not find the machine's step by itself: once a loop's invariant operands
- * have moved out of it, their lanes are taken apart there and the pattern is lost. */
+ * have moved out of it, their lanes are taken apart there and the pattern is lost. And the pin. */
 #include <string.h>
 
+#include "../loops/rows.h"
 #include "gen.h"
 
 static const struct {
@@ -22,8 +23,22 @@ static const struct {
     {LP_OP_dot4, LP_ISA_VNNI, 16, "llvm.x86.avx512.vpdpbusd.512"},
 };
 
+/* Assembler without text that changes the value, as far as LLVM knows: it would add up the products of several steps first, and
+ * spill. */
+static LLVMValueRef pin(const struct gen *g, const struct lp_stmt *s) {
+    const struct lp_type t = g->k->reg[s->dst].type;
+    const int bits = t.lanes * lp_elem_bits((enum lp_elem)t.elem), most = g->isa == LP_ISA_AVX2 ? 256 : 512;
+    if (g->isa < LP_ISA_AVX2 || g->isa > LP_ISA_VNNI || t.lanes == 1 || bits < 128 || bits > most) return NULL;
+    char *in = g->isa == LP_ISA_AVX2 ? "=x,0" : "=v,0";
+    LLVMTypeRef type = oct_ll_type(g, t), fn = LLVMFunctionType(type, &type, 1, 0);
+    LLVMValueRef x = oct_ll_widened(g, oct_ll_operand(g, s->arg[0]), t.lanes).v;
+    LLVMValueRef code = LLVMGetInlineAsm(fn, "", 0, in, strlen(in), 0, 0, LLVMInlineAsmDialectATT, 0);
+    return LLVMBuildCall2(g->b, fn, code, &x, 1, "");
+}
+
 LLVMValueRef oct_ll_step(const struct gen *g, const struct lp_stmt *s) {
     const int lanes = g->k->reg[s->dst].type.lanes;
+    if (s->row == LP_OP_pin) return pin(g, s);
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
         if (steps[i].row != s->row || steps[i].lanes != lanes || g->isa < steps[i].isa || g->isa > LP_ISA_VNNI) continue;
         LLVMTypeRef param[LP_MAX_ARGS];

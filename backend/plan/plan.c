@@ -61,6 +61,17 @@ static struct oct_step *new_step(struct planner *pl, enum oct_step_kind kind, co
 /* ---- layouts
  * --------------------------------------------------------------------------------------------------------------------- */
 
+/* The output that a node's kernel may write at once: it is read by nothing else. */
+static int direct_output(const struct oct_module *m, const struct oct_node *n) {
+    int at = -1;
+    for (uint32_t i = 0; i < m->noutputs; i++)
+        if (m->output[i].node == n) {
+            if (at >= 0) return -1;
+            at = (int)i;
+        }
+    return at >= 0 && n->nuses == 1 ? at : -1;
+}
+
 /* Does no kernel for this convolution take its operand without a border? Then padding is read from the operand's. */
 static bool reads_border(const struct planner *pl, const struct oct_node *conv) {
     static const int64_t none[4] = {0};
@@ -73,7 +84,8 @@ static bool reads_border(const struct planner *pl, const struct oct_node *conv) 
         else if (o) oct_layout_plain(&in[i].at, o->type.rank, o->type.dim);
     }
     b.out.node = conv;
-    oct_layout_nhwc(&b.out.at, conv->type.dim, none);
+    if (direct_output(pl->m, conv) >= 0) oct_layout_outer(&b.out.at, &conv->type, pl->opt->io_layout);
+    else oct_layout_nhwc(&b.out.at, conv->type.dim, none);
     return !oct_kernel_find(&b);
 }
 /* Border that the convolutions on codes that read a value want. */
@@ -247,17 +259,6 @@ static void plan_input(struct planner *pl, struct oct_node *n, int index) {
     v->root = arena_root(pl, n, &v->at);
     add_fill(pl, n);
     add_copy(pl, n, &outer, root, &v->at, v->root);
-}
-
-/* The output that a node's kernel may write at once: it is read by nothing else. */
-static int direct_output(const struct oct_module *m, const struct oct_node *n) {
-    int at = -1;
-    for (uint32_t i = 0; i < m->noutputs; i++)
-        if (m->output[i].node == n) {
-            if (at >= 0) return -1;
-            at = (int)i;
-        }
-    return at >= 0 && n->nuses == 1 ? at : -1;
 }
 
 static bool last_reader(const struct oct_module *m, const struct oct_node *n, int root) {
