@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 #include "fit.h"
+#include "map.h"
 #include "real.h"
+#include "rq_vec.h"
 
 static bool codes(const struct oct_kbuild *b, int n) {
     for (int i = 0; i < n; i++)
@@ -14,15 +16,17 @@ static bool codes(const struct oct_kbuild *b, int n) {
 static bool bytes(const struct oct_type *t) { return oct_dtype_size(t->dtype) == 1; }
 static bool small(const struct oct_type *t) { return oct_dtype_size(t->dtype) <= 2; } /* codes whose differences i32 holds */
 
-/* Loops over the result; at[0] is its place, at[1 + i] that of operand i, stretched to it. */
-static int nest(struct oct_kbuild *b, int nin, struct lp_addr *at) {
+/* fn for every element of the result and those of the operands that belong to it, `lanes` at once at most. */
+static void map(struct oct_kbuild *b, int nin, int lanes, oct_map_fn *fn, void *user) {
     struct oct_layout in[2];
-    const struct oct_layout *all[3] = {&b->out.at};
+    struct oct_map m = {.n = 1 + nin, .at = {&b->out.at}, .lanes = lanes, .fn = fn, .user = user};
     for (int i = 0; i < nin; i++) {
         in[i] = oct_layout_broadcast(&b->in[i].at, &b->out.at);
-        all[1 + i] = &in[i];
+        m.at[1 + i] = &in[i];
+        m.buf[1 + i] = oct_k_in(b, i);
     }
-    return oct_k_nest(b, 1 + nin, all, 0, at);
+    m.buf[0] = oct_k_out(b);
+    oct_k_map(b, &m);
 }
 
 static struct lp_val clamp_code(struct oct_kbuild *b, struct lp_val v) {
@@ -40,19 +44,17 @@ static enum lp_row float_row(enum oct_op op) {
     return op == OCT_OP_add ? LP_OP_fadd : op == OCT_OP_sub ? LP_OP_fsub : LP_OP_fmul;
 }
 
+static struct lp_val float_of_codes(struct oct_kbuild *b, void *user, const struct lp_val *x) {
+    (void)user;
+    struct lp_val v = oct_r_value(b, 0, x[0]);
+    const enum oct_op op = b->node->op;
+    if (op == OCT_OP_add || op == OCT_OP_sub || op == OCT_OP_mul)
+        v = lp_op2(b->k, "r", float_row(op), v, oct_r_value(b, 1, x[1]));
+    else if (op != OCT_OP_requantize) v = oct_r_point(b->k, b->node, v);
+    return oct_r_result(b, v);
+}
 static bool through_float(struct oct_kbuild *b, int nin) {
-    int32_t in[2] = {0}, out;
-    for (int i = 0; i < nin; i++) in[i] = oct_k_in(b, i);
-    out = oct_k_out(b);
-    struct lp_addr at[3];
-    int loops = nest(b, nin, at);
-    struct lp_val v[2];
-    for (int i = 0; i < nin; i++) v[i] = oct_r_load(b, i, in[i], at[1 + i]);
-    struct lp_val r = nin == 2                           ? lp_op2(b->k, "r", float_row(b->node->op), v[0], v[1])
-                      : b->node->op == OCT_OP_requantize ? v[0]
-                                                         : oct_r_point(b->k, b->node, v[0]);
-    oct_r_store(b, out, at[0], r);
-    oct_k_close(b, loops);
+    map(b, nin, oct_vec_lanes(b->target, LP_F32), float_of_codes, NULL);
     b->recipe = "through float";
     return true;
 }
@@ -147,8 +149,42 @@ static bool power_of_two(double m) {
 }
 
 static struct lp_val scaled(struct oct_kbuild *b, struct lp_val code, int64_t m, bool wide) {
+    code = oct_k_code_of(b, code);
     if (wide) code = lp_op1(b->k, NULL, LP_OP_cvt, lp_scalar(LP_I64), code);
     return lp_op2(b->k, NULL, LP_OP_mul_nw, code, lp_int(wide ? LP_I64 : LP_I32, m));
+}
+
+/* One element. */
+static struct lp_val sum_of_one(struct oct_kbuild *b, const struct sum_plan *p, const struct lp_val *x) {
+    const enum lp_elem e = p->wide ? LP_I64 : LP_I32;
+    struct lp_val v = lp_op2(b->k, NULL, LP_OP_add_nw, scaled(b, x[0], p->ma, p->wide), scaled(b, x[1], p->mb, p->wide));
+    v = lp_op2(b->k, NULL, LP_OP_add_nw, v, lp_int(e, p->add));
+    if (p->shift) v = lp_shift(b->k, NULL, LP_OP_sar, v, p->shift);
+    if (p->after) v = lp_op2(b->k, NULL, LP_OP_add_nw, v, lp_int(e, p->after));
+    return clamp_code(b, v);
+}
+
+/* A vector of bytes, in one or two of i32. */
+static struct lp_val sum_of_lanes(struct oct_kbuild *b, const struct sum_plan *p, const struct lp_val *x) {
+    struct lp_kernel *k = b->k;
+    const int all = x[0].type.lanes, most = oct_vec_lanes(b->target, LP_I32), lanes = all < most ? all : most;
+    struct lp_val y[2];
+    int n = 0;
+    for (int at = 0; at < all; at += lanes, n++) {
+        struct lp_val v[2];
+        uint8_t lane[64];
+        for (int l = 0; l < lanes; l++) lane[l] = (uint8_t)(at + l);
+        for (int i = 0; i < 2; i++)
+            v[i] = scaled(b, lanes == all ? x[i] : lp_shuffle(k, "x", x[i], x[i], lanes, lane), i ? p->mb : p->ma, false);
+        y[n] = lp_op2(k, NULL, LP_OP_add_nw, lp_op2(k, NULL, LP_OP_add_nw, v[0], v[1]), lp_int(LP_I32, p->add));
+        if (p->shift) y[n] = lp_shift(k, NULL, LP_OP_sar, y[n], p->shift);
+    }
+    int32_t lo, hi;
+    oct_k_clamp_range(b->node, &lo, &hi);
+    return oct_k_bytes_of(b, n, y, lo, hi);
+}
+static struct lp_val sum_of(struct oct_kbuild *b, void *user, const struct lp_val *x) {
+    return x[0].type.lanes > 1 ? sum_of_lanes(b, user, x) : sum_of_one(b, user, x);
 }
 
 bool oct_fits_sum(const struct oct_kbuild *b) {
@@ -181,17 +217,10 @@ bool oct_build_sum(struct oct_kbuild *b) {
     b->recipe = p.wide ? "64-bit sum" : "32-bit sum";
     oct_text_addf(&b->proof, "(a * %lld + b * %lld + %lld) >> %d: %s", (long long)p.ma, (long long)p.mb, (long long)p.add,
                   p.shift, narrow ? "equal on every pair of codes" : "the profile's own");
-    int32_t in_a = oct_k_in(b, 0), in_b = oct_k_in(b, 1), out = oct_k_out(b);
-    struct lp_addr at[3];
-    int loops = nest(b, 2, at);
-    struct lp_val a = scaled(b, oct_k_load_code(b, NULL, in_a, at[1]), p.ma, p.wide),
-                  v = scaled(b, oct_k_load_code(b, NULL, in_b, at[2]), p.mb, p.wide);
-    v = lp_op2(b->k, NULL, LP_OP_add_nw, a, v);
-    v = lp_op2(b->k, NULL, LP_OP_add_nw, v, lp_int(p.wide ? LP_I64 : LP_I32, p.add));
-    if (p.shift) v = lp_shift(b->k, NULL, LP_OP_sar, v, p.shift);
-    if (p.after) v = lp_op2(b->k, NULL, LP_OP_add_nw, v, lp_int(p.wide ? LP_I64 : LP_I32, p.after));
-    oct_k_store_code(b, out, at[0], clamp_code(b, v));
-    oct_k_close(b, loops);
+    const bool vectors = !p.wide && bytes(&x->type) && bytes(&y->type) && bytes(&n->type);
+    if (!vectors && oct_vec_lanes(b->target, LP_I16) > 1)
+        oct_k_fallback(b, "scalar code: %s", p.wide ? "no sum of 32 bits is equal" : "codes of 16 bits");
+    map(b, 2, vectors ? oct_vec_lanes(b->target, LP_I16) : 1, sum_of, &p);
     return true;
 }
 
@@ -203,8 +232,8 @@ static double multiplier(const struct oct_node *n, const struct oct_node *a, con
     return b && n->at.profile == OCT_profile_tflm ? (double)(sa * sb / sy) : (double)sa * (double)sb / (double)sy;
 }
 
-static struct lp_val centred(struct oct_kbuild *b, int i, int32_t buf, struct lp_addr at) {
-    struct lp_val v = oct_k_load_code(b, NULL, buf, at);
+static struct lp_val centred(struct oct_kbuild *b, int i, struct lp_val x) {
+    struct lp_val v = oct_k_code_of(b, x);
     int32_t z = oct_zero(b->in[i].node->type.q, 0);
     return z ? lp_op2(b->k, NULL, LP_OP_sub_nw, v, lp_int(LP_I32, z)) : v;
 }
@@ -228,6 +257,42 @@ static bool plan_one(struct oct_kbuild *b, double m, int64_t lo, int64_t hi, str
 }
 static bool leaves_32(int64_t lo, int64_t hi) { return lo < INT32_MIN || hi > INT32_MAX; }
 
+/* A requantization of accumulators, one or a vector of them. */
+struct one_rq {
+    struct oct_rq rq;
+    struct oct_rqv vec;
+    struct oct_rqv_loaded words; /* all immediates */
+    bool vectors, long_product;
+    bool inner; /* its result is no code */
+};
+static void open_one(struct oct_kbuild *b, struct one_rq *r) {
+    r->vectors = oct_vec_lanes(b->target, LP_I32) > 1 && !r->rq.wide && !r->rq.full && r->rq.lo > -OCT_RQV_LIMIT &&
+                 r->rq.hi < OCT_RQV_LIMIT;
+    if (!r->vectors) return;
+    oct_rqv_open(&r->vec, b, &r->rq, &r->rq.lo, &r->rq.hi, 1);
+    r->words = oct_rqv_words(&r->vec, lp_at(0));
+}
+static struct lp_val one_code(struct oct_kbuild *b, struct one_rq *r, struct lp_val acc) {
+    if (acc.type.lanes == 1) return oct_rq_build(b, &r->rq, acc, -1, lp_at(0));
+    r->vec.lanes = acc.type.lanes;
+    struct lp_val y = oct_rqv_codes(&r->vec, &r->words, acc);
+    if (!r->inner && bytes(&b->node->type)) return oct_k_bytes_of(b, 1, &y, r->rq.qmin, r->rq.qmax);
+    y = lp_op2(b->k, NULL, LP_OP_max, y, lp_int(LP_I32, r->rq.qmin));
+    return lp_op2(b->k, "q", LP_OP_min, y, lp_int(LP_I32, r->rq.qmax));
+}
+static int lanes_of(const struct oct_kbuild *b, const struct one_rq *r) {
+    return r->vectors ? oct_vec_lanes(b->target, LP_I32) : 1;
+}
+
+static struct lp_val product_of(struct oct_kbuild *b, void *user, const struct lp_val *x) {
+    struct one_rq *r = user;
+    return one_code(b, r,
+                    lp_op2(b->k, "p", r->long_product ? LP_OP_mull : LP_OP_mul_nw, centred(b, 0, x[0]), centred(b, 1, x[1])));
+}
+static struct lp_val requantized(struct oct_kbuild *b, void *user, const struct lp_val *x) {
+    return one_code(b, user, centred(b, 0, x[0]));
+}
+
 bool oct_build_mul(struct oct_kbuild *b) {
     int64_t al, ah, bl, bh;
     centred_range(b->in[0].node, &al, &ah);
@@ -237,15 +302,10 @@ bool oct_build_mul(struct oct_kbuild *b) {
         if (corner[i] < lo) lo = corner[i];
         if (corner[i] > hi) hi = corner[i];
     }
-    struct oct_rq rq;
-    if (!plan_one(b, multiplier(b->node, b->in[0].node, b->in[1].node), lo, hi, &rq)) return false;
-    int32_t x = oct_k_in(b, 0), y = oct_k_in(b, 1), out = oct_k_out(b);
-    struct lp_addr at[3];
-    int loops = nest(b, 2, at);
-    struct lp_val p =
-        lp_op2(b->k, "p", leaves_32(lo, hi) ? LP_OP_mull : LP_OP_mul_nw, centred(b, 0, x, at[1]), centred(b, 1, y, at[2]));
-    oct_k_store_code(b, out, at[0], oct_rq_build(b, &rq, p, -1, lp_at(0)));
-    oct_k_close(b, loops);
+    struct one_rq r = {.long_product = leaves_32(lo, hi)};
+    if (!plan_one(b, multiplier(b->node, b->in[0].node, b->in[1].node), lo, hi, &r.rq)) return false;
+    open_one(b, &r);
+    map(b, 2, lanes_of(b, &r), product_of, &r);
     return true;
 }
 
@@ -256,18 +316,15 @@ bool oct_fits_requantize(const struct oct_kbuild *b) {
 bool oct_build_requantize(struct oct_kbuild *b) {
     int64_t lo, hi;
     centred_range(b->in[0].node, &lo, &hi);
-    struct oct_rq rq;
-    if (!plan_one(b, multiplier(b->node, b->in[0].node, NULL), lo, hi, &rq)) return false;
-    int32_t x = oct_k_in(b, 0), out = oct_k_out(b);
-    struct lp_addr at[2];
-    int loops = nest(b, 1, at);
-    oct_k_store_code(b, out, at[0], oct_rq_build(b, &rq, centred(b, 0, x, at[1]), -1, lp_at(0)));
-    oct_k_close(b, loops);
+    struct one_rq r = {0};
+    if (!plan_one(b, multiplier(b->node, b->in[0].node, NULL), lo, hi, &r.rq)) return false;
+    open_one(b, &r);
+    map(b, 1, lanes_of(b, &r), requantized, &r);
     return true;
 }
 
-static struct lp_val looked_up(struct oct_kbuild *b, int i, int32_t buf, struct lp_addr at, int32_t table) {
-    struct lp_val index = oct_k_load_code(b, NULL, buf, at);
+static struct lp_val looked_up(struct oct_kbuild *b, int i, struct lp_val x, int32_t table) {
+    struct lp_val index = oct_k_code_of(b, x);
     int32_t lowest = (int32_t)oct_dtype_min(b->in[i].node->type.dtype);
     if (lowest) index = lp_op2(b->k, NULL, LP_OP_sub_nw, index, lp_int(LP_I32, lowest));
     return lp_load(b->k, NULL, lp_scalar((enum lp_elem)b->k->buf[table].elem), table, lp_indexed(lp_at(0), index, 0, 255));
@@ -280,11 +337,11 @@ bool oct_fits_sum_tflm(const struct oct_kbuild *b) {
     return codes(b, 2) && small(&b->in[0].node->type) && small(&b->in[1].node->type) && b->node->at.profile == OCT_profile_tflm;
 }
 
-/* One operand's requantization to the common scale; of 256 codes that is a table. */
+/* One operand's requantization to the common scale; of 256 codes that is a table, unless vectors do without. */
 struct scaled {
-    struct oct_rq rq;
+    struct one_rq r;
     int64_t lo, hi; /* what it gives */
-    int32_t in, table;
+    int32_t table;
     bool wide; /* shifted codes leave 32 bits */
 };
 static bool plan_scaled(struct oct_kbuild *b, int i, int shift, double twice, struct scaled *s) {
@@ -294,49 +351,57 @@ static bool plan_scaled(struct oct_kbuild *b, int i, int shift, double twice, st
     centred_range(b->in[i].node, &s->lo, &s->hi);
     int64_t lo = s->lo * one, hi = s->hi * one;
     s->wide = leaves_32(lo, hi);
-    if (!oct_rq_plan(b, OCT_profile_tflm, 1, &m, &lo, &hi, 0, INT32_MIN, INT32_MAX, &s->rq)) return false;
-    s->lo = oct_rq_value(&s->rq, 0, lo);
-    s->hi = oct_rq_value(&s->rq, 0, hi);
-    s->in = oct_k_in(b, i);
+    if (!oct_rq_plan(b, OCT_profile_tflm, 1, &m, &lo, &hi, 0, INT32_MIN, INT32_MAX, &s->r.rq)) return false;
+    s->lo = oct_rq_value(&s->r.rq, 0, lo);
+    s->hi = oct_rq_value(&s->r.rq, 0, hi);
     s->table = -1;
-    if (!bytes(t)) return true;
+    s->r.inner = true;
+    open_one(b, &s->r);
+    if (!bytes(t) || s->r.vectors) return true;
     int32_t *table = OCT_NEW_N(b->arena, int32_t, 256);
-    for (int64_t c = 0; c < 256; c++) table[c] = oct_rq_value(&s->rq, 0, (oct_dtype_min(t->dtype) + c - oct_zero(t->q, 0)) * one);
+    for (int64_t c = 0; c < 256; c++)
+        table[c] = oct_rq_value(&s->r.rq, 0, (oct_dtype_min(t->dtype) + c - oct_zero(t->q, 0)) * one);
     s->table = oct_k_const(b, i ? "scaled_b" : "scaled_a", LP_I32, 256, table);
     return true;
 }
-static struct lp_val build_scaled(struct oct_kbuild *b, int i, int shift, const struct scaled *s, struct lp_addr at) {
-    if (s->table >= 0) return looked_up(b, i, s->in, at, s->table);
-    struct lp_val v = centred(b, i, s->in, at);
+static struct lp_val build_scaled(struct oct_kbuild *b, int i, int shift, struct scaled *s, struct lp_val x) {
+    if (s->table >= 0) return looked_up(b, i, x, s->table);
+    struct lp_val v = centred(b, i, x);
     if (s->wide) v = lp_op1(b->k, NULL, LP_OP_cvt, lp_scalar(LP_I64), v);
     v = lp_op2(b->k, NULL, LP_OP_mul_nw, v, lp_int((enum lp_elem)v.type.elem, (int64_t)1 << shift));
-    return oct_rq_build(b, &s->rq, v, -1, lp_at(0));
+    return one_code(b, &s->r, v);
+}
+
+struct tflm_sum {
+    struct scaled s[2];
+    struct one_rq r;
+    int shift;
+    bool sub, wide;
+};
+static struct lp_val tflm_sum_of(struct oct_kbuild *b, void *user, const struct lp_val *x) {
+    struct tflm_sum *t = user;
+    struct lp_val v[2];
+    for (int i = 0; i < 2; i++) {
+        v[i] = build_scaled(b, i, t->shift, &t->s[i], x[i]);
+        if (t->wide) v[i] = lp_op1(b->k, NULL, LP_OP_cvt, lp_scalar(LP_I64), v[i]);
+    }
+    return one_code(b, &t->r, lp_op2(b->k, "sum", t->sub ? LP_OP_sub_nw : LP_OP_add_nw, v[0], v[1]));
 }
 
 bool oct_build_sum_tflm(struct oct_kbuild *b) {
     const struct oct_node *n = b->node;
-    const int shift = b->in[0].node->type.dtype == OCT_I16 ? 15 : 20;
+    struct tflm_sum t = {.shift = b->in[0].node->type.dtype == OCT_I16 ? 15 : 20, .sub = n->op == OCT_OP_sub};
     float sa = oct_scale(b->in[0].node->type.q, 0), sb = oct_scale(b->in[1].node->type.q, 0);
-    double twice = 2.0 * (double)(sa > sb ? sa : sb), m = twice / ((double)(1 << shift) * (double)oct_scale(n->type.q, 0));
-    struct scaled s[2];
+    double twice = 2.0 * (double)(sa > sb ? sa : sb), m = twice / ((double)(1 << t.shift) * (double)oct_scale(n->type.q, 0));
     for (int i = 0; i < 2; i++)
-        if (!plan_scaled(b, i, shift, twice, &s[i])) return false;
-    bool sub = n->op == OCT_OP_sub;
-    int64_t lo = s[0].lo + (sub ? -s[1].hi : s[1].lo), hi = s[0].hi + (sub ? -s[1].lo : s[1].hi);
-    struct oct_rq rq;
-    if (!plan_one(b, m, lo, hi, &rq)) return false;
-    int32_t out = oct_k_out(b);
-    struct lp_addr at[3];
-    int loops = nest(b, 2, at);
-    struct lp_val v[2];
-    for (int i = 0; i < 2; i++) {
-        v[i] = build_scaled(b, i, shift, &s[i], at[1 + i]);
-        if (leaves_32(lo, hi)) v[i] = lp_op1(b->k, NULL, LP_OP_cvt, lp_scalar(LP_I64), v[i]);
-    }
-    struct lp_val sum = lp_op2(b->k, "sum", sub ? LP_OP_sub_nw : LP_OP_add_nw, v[0], v[1]);
-    oct_k_store_code(b, out, at[0], oct_rq_build(b, &rq, sum, -1, lp_at(0)));
-    oct_k_close(b, loops);
-    b->recipe = s[0].table >= 0 && s[1].table >= 0 ? "tables" : "scaled operands";
+        if (!plan_scaled(b, i, t.shift, twice, &t.s[i])) return false;
+    int64_t lo = t.s[0].lo + (t.sub ? -t.s[1].hi : t.s[1].lo), hi = t.s[0].hi + (t.sub ? -t.s[1].lo : t.s[1].hi);
+    t.wide = leaves_32(lo, hi);
+    if (!plan_one(b, m, lo, hi, &t.r.rq)) return false;
+    open_one(b, &t.r);
+    const bool vectors = t.s[0].r.vectors && t.s[1].r.vectors && t.r.vectors && !t.s[0].wide && !t.s[1].wide && !t.wide;
+    b->recipe = vectors ? "scaled operands, vectors" : t.s[0].table >= 0 && t.s[1].table >= 0 ? "tables" : "scaled operands";
+    map(b, 2, vectors ? oct_vec_lanes(b->target, LP_I32) : 1, tflm_sum_of, &t);
     return true;
 }
 
@@ -344,12 +409,11 @@ bool oct_build_sum_tflm(struct oct_kbuild *b) {
  * -----------------------------------------------------------------------------------------------------------------------------
  */
 
+static struct lp_val from_table(struct oct_kbuild *b, void *user, const struct lp_val *x) {
+    return looked_up(b, 0, x[0], *(const int32_t *)user);
+}
 static bool by_table(struct oct_kbuild *b, int32_t table) {
-    int32_t x = oct_k_in(b, 0), out = oct_k_out(b);
-    struct lp_addr at[2];
-    int loops = nest(b, 1, at);
-    lp_store(b->k, out, at[0], looked_up(b, 0, x, at[1], table));
-    oct_k_close(b, loops);
+    map(b, 1, 1, from_table, &table);
     b->recipe = "table";
     return true;
 }
@@ -383,23 +447,21 @@ bool oct_fits_float(const struct oct_kbuild *b) {
     return oct_k_is_float(&b->node->type);
 }
 
+static struct lp_val binary_of(struct oct_kbuild *b, void *user, const struct lp_val *x) {
+    (void)user;
+    return oct_r_clamp(b->k, lp_op2(b->k, "r", float_row(b->node->op), x[0], x[1]), b->node->at.clip[0], b->node->at.clip[1]);
+}
 bool oct_build_binary_f32(struct oct_kbuild *b) {
-    int32_t x = oct_k_in(b, 0), y = oct_k_in(b, 1), out = oct_k_out(b);
-    struct lp_addr at[3];
-    int loops = nest(b, 2, at);
-    struct lp_val a = lp_load(b->k, NULL, lp_scalar(LP_F32), x, at[1]), c = lp_load(b->k, NULL, lp_scalar(LP_F32), y, at[2]);
-    lp_store(b->k, out, at[0],
-             oct_r_clamp(b->k, lp_op2(b->k, "r", float_row(b->node->op), a, c), b->node->at.clip[0], b->node->at.clip[1]));
-    oct_k_close(b, loops);
+    map(b, 2, oct_vec_lanes(b->target, LP_F32), binary_of, NULL);
     return true;
 }
 
+static struct lp_val point_of(struct oct_kbuild *b, void *user, const struct lp_val *x) {
+    (void)user;
+    return oct_r_point(b->k, b->node, x[0]);
+}
 bool oct_build_point_f32(struct oct_kbuild *b) {
-    int32_t x = oct_k_in(b, 0), out = oct_k_out(b);
-    struct lp_addr at[2];
-    int loops = nest(b, 1, at);
-    lp_store(b->k, out, at[0], oct_r_point(b->k, b->node, lp_load(b->k, "x", lp_scalar(LP_F32), x, at[1])));
-    oct_k_close(b, loops);
+    map(b, 1, oct_vec_lanes(b->target, LP_F32), point_of, NULL);
     return true;
 }
 

@@ -118,11 +118,11 @@ static struct lp_val search(struct lp_kernel *k, const struct oct_fit *f, int32_
 struct lp_val oct_fit_build(struct lp_kernel *k, const struct oct_fit *f, int32_t table, struct lp_val x) {
     if (f->steps) return search(k, f, table, x);
     enum lp_elem e = f->wide ? LP_I64 : LP_I32;
-    if (f->wide) x = lp_op1(k, NULL, LP_OP_cvt, lp_scalar(LP_I64), x);
+    if (f->wide) x = lp_op1(k, NULL, LP_OP_cvt, lp_vector(LP_I64, x.type.lanes), x);
     if (f->mul != 1) x = lp_op2(k, NULL, LP_OP_mul_nw, x, lp_int(e, f->mul));
     if (f->add) x = lp_op2(k, NULL, LP_OP_add_nw, x, lp_int(e, f->add));
     if (f->shift) x = lp_shift(k, NULL, LP_OP_sar, x, f->shift);
-    if (f->wide) x = lp_op1(k, "r", LP_OP_cvt, lp_scalar(LP_I32), x);
+    if (f->wide) x = lp_op1(k, "r", LP_OP_cvt, lp_vector(LP_I32, x.type.lanes), x);
     if (!f->clamps) return x;
     x = lp_op2(k, "r", LP_OP_max, x, lp_int(LP_I32, f->qmin));
     return lp_op2(k, "r", LP_OP_min, x, lp_int(LP_I32, f->qmax));

@@ -166,10 +166,14 @@ int oct_k_walks(int n, const struct oct_layout *const *at, unsigned skip, struct
     return walks;
 }
 
+const char *oct_k_axis_name(int depth) {
+    static const char *const names[OCT_MAX_RANK] = {"i", "j", "l", "m", "n", "o", "p", "q"};
+    return names[depth < 0 ? 0 : depth];
+}
+
 void oct_k_open(struct oct_kbuild *b, int walks, const struct oct_walk *walk, int n, struct lp_addr *addr) {
-    static const char *const names[] = {"i", "j", "l", "m", "n", "o", "p", "q"};
     for (int l = 0; l < walks; l++) {
-        int32_t var = lp_loop(b->k, names[l], walk[l].dim);
+        int32_t var = lp_loop(b->k, oct_k_axis_name(l), walk[l].dim);
         for (int i = 0; i < n; i++) addr[i] = lp_plus(addr[i], var, walk[l].stride[i]);
     }
 }
@@ -209,14 +213,16 @@ void oct_k_clamp_range(const struct oct_node *n, int32_t *lo, int32_t *hi) {
 
 void oct_k_code_range(const struct oct_node *n, int32_t *lo, int32_t *hi) { oct_k_clamp_range(n, lo, hi); }
 
+struct lp_val oct_k_code_of(struct oct_kbuild *b, struct lp_val x) {
+    return x.type.elem == LP_I32 ? x : lp_op1(b->k, b->k->reg[x.reg].name, LP_OP_cvt, lp_vector(LP_I32, x.type.lanes), x);
+}
+
 struct lp_val oct_k_load_code(struct oct_kbuild *b, const char *name, int32_t buf, struct lp_addr at) {
-    enum lp_elem elem = b->k->buf[buf].elem;
-    struct lp_val v = lp_load(b->k, name, lp_scalar(elem), buf, at);
-    return elem == LP_I32 ? v : lp_op1(b->k, name, LP_OP_cvt, lp_scalar(LP_I32), v);
+    return oct_k_code_of(b, lp_load(b->k, name, lp_scalar(b->k->buf[buf].elem), buf, at));
 }
 
 void oct_k_store_code(struct oct_kbuild *b, int32_t buf, struct lp_addr at, struct lp_val v) {
     enum lp_elem elem = b->k->buf[buf].elem;
-    if (elem != v.type.elem) v = lp_op1(b->k, "code", LP_OP_cvt, lp_scalar(elem), v);
+    if (elem != v.type.elem) v = lp_op1(b->k, "code", LP_OP_cvt, lp_vector(elem, v.type.lanes), v);
     lp_store(b->k, buf, at, v);
 }

@@ -138,11 +138,12 @@ struct oct_walk {
 /* The axes that `n` layouts of equal dims walk together, outermost first, at most OCT_MAX_RANK: axes of size 1 vanish, neighbours
  * merge where all layouts allow it, the axis with the smallest stride of at[0] is innermost. */
 int oct_k_walks(int n, const struct oct_layout *const *at, unsigned skip, struct oct_walk *walk);
+const char *oct_k_axis_name(int depth); /* what its loop is called */
 /* A loop for each of them; addr[i] moves along in layout i. */
 void oct_k_open(struct oct_kbuild *b, int walks, const struct oct_walk *walk, int n, struct lp_addr *addr);
 /* Opens loops over the axes that `n` layouts of equal dims walk together. addr[i] becomes the address of the
- * current element in layout i. Returns the number of loops opened; close with oct_k_close. `skip` axes (bit mask) get no loop: their
- * index stays 0 (an axis the builder walks itself, as softmax does). */
+ * current element in layout i. Returns the number of loops opened; close with oct_k_close. `skip` axes (bit mask) get no loop:
+ * their index stays 0 (an axis the builder walks itself, as softmax does). */
 int oct_k_nest(struct oct_kbuild *b, int n, const struct oct_layout *const *at, unsigned skip, struct lp_addr *addr);
 void oct_k_close(struct oct_kbuild *b, int loops);
 
@@ -199,6 +200,8 @@ int32_t oct_rq_value(const struct oct_rq *rq, uint32_t c, int64_t acc);
 
 /* Stores a register as the element type of the result: i32 codes narrow to i8/u8/i16 (they are in range already). */
 void oct_k_store_code(struct oct_kbuild *b, int32_t buf, struct lp_addr at, struct lp_val v);
+/* Codes as loaded, one or a vector, widened to i32. */
+struct lp_val oct_k_code_of(struct oct_kbuild *b, struct lp_val x);
 /* Loads a code and widens it to i32. */
 struct lp_val oct_k_load_code(struct oct_kbuild *b, const char *name, int32_t buf, struct lp_addr at);
 

@@ -1,8 +1,28 @@
 /* map.c - see map.h. */
 #include "map.h"
 
-void oct_k_chunks(struct oct_kbuild *b, int64_t dim, int lanes, int n, const int64_t *stride, const struct lp_addr *at,
-                  oct_chunk_fn *fn, void *user) {
+/* Where lane l of the first (second) operand lies after a pack: runs of 16 bytes of both alternate. */
+static int packed(int l, int second, int lanes, int run) {
+    if (run > lanes) run = lanes;
+    return (2 * (l / run) + second) * run + l % run;
+}
+
+struct lp_val oct_k_bytes_of(struct oct_kbuild *b, int n, const struct lp_val *v, int32_t lo, int32_t hi) {
+    struct lp_kernel *k = b->k;
+    const enum oct_dtype t = b->node->type.dtype;
+    const bool u = oct_k_elem(t) == LP_U8;
+    const int lanes = v[0].type.lanes;
+    struct lp_val half = lp_op2(k, NULL, LP_OP_packs32, v[0], v[n - 1]);
+    if (lo > oct_dtype_min(t)) half = lp_op2(k, NULL, LP_OP_max, half, lp_int(LP_I16, lo));
+    if (hi < oct_dtype_max(t)) half = lp_op2(k, NULL, LP_OP_min, half, lp_int(LP_I16, hi));
+    struct lp_val all = lp_op2(k, NULL, u ? LP_OP_packus16 : LP_OP_packs16, half, half);
+    uint8_t lane[64];
+    for (int i = 0; i < n * lanes; i++) lane[i] = (uint8_t)packed(packed(i % lanes, i / lanes, lanes, 4), 0, 2 * lanes, 8);
+    return lp_shuffle(k, "codes", all, all, n * lanes, lane);
+}
+
+void oct_k_chunks(struct oct_kbuild *b, const char *name, int64_t dim, int lanes, int n, const int64_t *stride,
+                  const struct lp_addr *at, oct_chunk_fn *fn, void *user) {
     enum { FEWEST = 4 };
     struct lp_addr here[OCT_MAX_MAPPED];
     int64_t done = 0;
@@ -12,7 +32,7 @@ void oct_k_chunks(struct oct_kbuild *b, int64_t dim, int lanes, int n, const int
         while (lanes > 1 && (lanes > dim - done || lanes < FEWEST)) lanes = lanes / 2 < FEWEST ? 1 : lanes / 2;
         const int64_t count = (dim - done) / lanes;
         for (int i = 0; i < n; i++) here[i] = lp_offset(at[i], done * stride[i]);
-        int32_t var = count > 1 ? lp_loop(b->k, "i", count) : -1;
+        int32_t var = count > 1 ? lp_loop(b->k, name, count) : -1;
         for (int i = 0; i < n && count > 1; i++) here[i] = lp_plus(here[i], var, lanes * stride[i]);
         fn(b, user, lanes, here);
         if (count > 1) lp_end(b->k);
@@ -55,6 +75,16 @@ void oct_k_map(struct oct_kbuild *b, const struct oct_map *m) {
     }
     if (m->lanes > 1 && walks && !neighbours) oct_k_fallback(b, "scalar code: elements that are no neighbours in memory");
     oct_k_open(b, walks - 1, walk, m->n, at);
-    oct_k_chunks(b, last->dim, neighbours ? m->lanes : 1, m->n, r.stride, at, chunk, &r);
+    oct_k_chunks(b, oct_k_axis_name(walks - 1), last->dim, neighbours ? m->lanes : 1, m->n, r.stride, at, chunk, &r);
     oct_k_close(b, walks - 1);
+}
+
+static struct lp_val same(struct oct_kbuild *b, void *user, const struct lp_val *x) {
+    (void)b, (void)user;
+    return x[0];
+}
+void oct_k_copy(struct oct_kbuild *b, int32_t x, const struct oct_layout *from, int32_t y, const struct oct_layout *to) {
+    const enum lp_elem e = b->k->buf[x].elem;
+    const struct oct_map m = {.n = 2, .buf = {y, x}, .at = {to, from}, .lanes = oct_vec_lanes(b->target, e), .fn = same};
+    oct_k_map(b, &m);
 }

@@ -10,12 +10,15 @@ static inline int oct_vec_lanes(const struct oct_target *t, enum lp_elem e) {
     return t->vector_bits >= 256 ? t->vector_bits / (8 * (int)lp_elem_size(e)) : 1;
 }
 
+/* One vector of i32, or two of which the second follows the first, as bytes of the result's kind, cut to [lo, hi]. */
+struct lp_val oct_k_bytes_of(struct oct_kbuild *b, int n, const struct lp_val *v, int32_t lo, int32_t hi);
+
 /* `dim` neighbours in chunks: of `lanes` in a loop, then of half as many and so on down to 4, the rest one by one. In chunk's
  * addresses layout j has moved by stride[j] for each element before it. */
 enum { OCT_MAX_MAPPED = 4 };
 typedef void oct_chunk_fn(struct oct_kbuild *b, void *user, int lanes, const struct lp_addr *at);
-void oct_k_chunks(struct oct_kbuild *b, int64_t dim, int lanes, int n, const int64_t *stride, const struct lp_addr *at,
-                  oct_chunk_fn *fn, void *user);
+void oct_k_chunks(struct oct_kbuild *b, const char *name, int64_t dim, int lanes, int n, const int64_t *stride,
+                  const struct lp_addr *at, oct_chunk_fn *fn, void *user);
 
 /* From elements of the operands' buffers to one of the result's, or to an i32 that is in its range; x[i] and the result have the
  * same number of lanes. */
@@ -30,5 +33,7 @@ struct oct_map {
 };
 /* Notes a fallback where the target has vectors and the layouts do not: elements that are no neighbours in memory. */
 void oct_k_map(struct oct_kbuild *b, const struct oct_map *m);
+/* y = x, element by element, along layouts of equal dims. */
+void oct_k_copy(struct oct_kbuild *b, int32_t x, const struct oct_layout *from, int32_t y, const struct oct_layout *to);
 
 #endif

@@ -2,18 +2,11 @@
  * have to change the parameters of a part. */
 #include <math.h>
 
+#include "map.h"
 #include "real.h"
 
 static bool same_element(const struct oct_kbuild *b, int i) { return b->in[i].node->type.dtype == b->node->type.dtype; }
 bool oct_fits_move(const struct oct_kbuild *b) { return same_element(b, 0); }
-
-/* y = x, element by element, along layouts of equal dims. */
-static void copy(struct oct_kbuild *b, int32_t x, const struct oct_layout *from, int32_t y, const struct oct_layout *to) {
-    struct lp_addr at[2];
-    int loops = oct_k_nest(b, 2, (const struct oct_layout *[]){to, from}, 0, at);
-    lp_store(b->k, y, at[0], lp_load(b->k, NULL, lp_scalar((enum lp_elem)b->k->buf[x].elem), x, at[1]));
-    oct_k_close(b, loops);
-}
 
 /* The row-major walk of `at`, if it is one run of memory. */
 static bool contiguous(const struct oct_layout *at) {
@@ -40,8 +33,8 @@ static void through_scratch(struct oct_kbuild *b, int32_t x, int32_t y) {
     oct_layout_plain(&from, b->in[0].at.rank, b->in[0].at.dim);
     oct_layout_plain(&to, b->out.at.rank, b->out.at.dim);
     int32_t run = oct_k_scratch(b, "run", (enum lp_elem)b->k->buf[x].elem, from.size);
-    copy(b, x, &b->in[0].at, run, &from);
-    copy(b, run, &to, y, &b->out.at);
+    oct_k_copy(b, x, &b->in[0].at, run, &from);
+    oct_k_copy(b, run, &to, y, &b->out.at);
     b->recipe = "two copies";
 }
 
@@ -57,7 +50,7 @@ bool oct_build_reshape(struct oct_kbuild *b) {
             return true;
         }
     }
-    copy(b, x, &from, y, &to);
+    oct_k_copy(b, x, &from, y, &to);
     return true;
 }
 
@@ -70,7 +63,7 @@ bool oct_build_transpose(struct oct_kbuild *b) {
         from.stride[a] = in->stride[p];
     }
     int32_t x = oct_k_in(b, 0), y = oct_k_out(b);
-    copy(b, x, &from, y, &b->out.at);
+    oct_k_copy(b, x, &from, y, &b->out.at);
     return true;
 }
 
@@ -87,7 +80,7 @@ bool oct_build_slice(struct oct_kbuild *b) {
         from.dim[axis] = b->out.at.dim[axis];
     }
     int32_t x = oct_k_in(b, 0), y = oct_k_out(b);
-    copy(b, x, &from, y, &b->out.at);
+    oct_k_copy(b, x, &from, y, &b->out.at);
     return true;
 }
 
@@ -118,7 +111,7 @@ bool oct_build_pad(struct oct_kbuild *b) {
         rest.dim[a] = in->dim[a];
         rest.offset += before * rest.stride[a];
     }
-    copy(b, x, in, y, &rest);
+    oct_k_copy(b, x, in, y, &rest);
     return true;
 }
 /* ---- concat
@@ -172,7 +165,7 @@ bool oct_build_concat(struct oct_kbuild *b) {
     for (int i = 0; i < b->nin; i++) {
         to.dim[axis] = b->in[i].at.dim[axis];
         int32_t x = oct_k_in(b, i);
-        if (same_codes(b, i)) copy(b, x, &b->in[i].at, y, &to);
+        if (same_codes(b, i)) oct_k_copy(b, x, &b->in[i].at, y, &to);
         else if (!requantized(b, i, x, y, &to)) return false;
         to.offset += to.dim[axis] * to.stride[axis];
     }

@@ -4,6 +4,7 @@
 
 #include "fit.h"
 #include "fixed.h"
+#include "map.h"
 #include "real.h"
 #include "window.h"
 
@@ -22,12 +23,6 @@ static void axes_of(struct oct_kbuild *b, struct oct_axis *y, struct oct_axis *x
 /* ---- max
  * ------------------------------------------------------------------------------------------------------------------------- */
 
-struct most {
-    struct lp_val best;
-    int32_t in;
-    bool first; /* nothing in `best` yet */
-};
-
 /* A NaN once met stays: x > best is false for it, so it is asked for. */
 static struct lp_val greater(struct lp_kernel *k, struct lp_val best, struct lp_val v) {
     if (v.type.elem != LP_F32) return lp_op2(k, "best", LP_OP_max, best, v);
@@ -35,12 +30,38 @@ static struct lp_val greater(struct lp_kernel *k, struct lp_val best, struct lp_
     return lp_op3(k, "best", LP_OP_select, wins, v, best);
 }
 
+/* One rectangle of outputs: a channel of a window, or a vector of them. */
+struct most {
+    const struct oct_window *w;
+    struct lp_val best;
+    int32_t in, out;
+    bool first; /* nothing in `best` yet */
+};
+
 static void max_tap(struct oct_kbuild *b, void *user, struct lp_addr at, struct lp_addr weight) {
     (void)weight;
     struct most *m = user;
-    struct lp_val v = lp_load(b->k, "v", lp_scalar((enum lp_elem)b->k->buf[m->in].elem), m->in, at);
+    struct lp_val v = lp_load(b->k, "v", m->best.type, m->in, at);
     lp_set(b->k, m->best, m->first ? v : greater(b->k, m->best, v));
     m->first = false;
+}
+
+static void max_channels(struct oct_kbuild *b, void *user, int lanes, const struct lp_addr *at) {
+    struct most *m = user;
+    const enum lp_elem e = b->k->buf[m->out].elem;
+    m->best = lp_reg(b->k, lp_vector(e, lanes), "best");
+    m->first = m->w->taps > 0 && m->w->taps <= UNROLL && e != LP_F32;
+    if (!m->first) lp_set(b->k, m->best, e == LP_F32 ? lp_flt(LP_F32, -INFINITY) : lp_int(e, oct_dtype_min(b->node->type.dtype)));
+    oct_window_taps(b, m->w, at[1], lp_at(0), 0, 0, UNROLL, max_tap, m);
+    lp_store(b->k, m->out, at[0], m->best);
+}
+
+/* fn for all channels of a window, in vectors of at most `lanes` where they are neighbours in memory. */
+static void each_channel(struct oct_kbuild *b, const struct oct_window *w, int lanes, oct_chunk_fn *fn, void *user) {
+    const int64_t stride[2] = {b->out.at.stride[1], b->in[0].at.stride[1]}, channels = b->out.at.dim[1];
+    const bool neighbours = channels == 1 || (stride[0] == 1 && stride[1] == 1);
+    if (lanes > 1 && !neighbours) oct_k_fallback(b, "scalar code: channels that are no neighbours in memory");
+    oct_k_chunks(b, "c", channels, neighbours ? lanes : 1, 2, stride, (struct lp_addr[]){w->out, w->in}, fn, user);
 }
 
 bool oct_fits_max_pool(const struct oct_kbuild *b) { return rank4(b); }
@@ -48,17 +69,12 @@ bool oct_fits_max_pool(const struct oct_kbuild *b) { return rank4(b); }
 bool oct_build_max_pool(struct oct_kbuild *b) {
     struct oct_axis y, x;
     axes_of(b, &y, &x);
-    int32_t in = oct_k_in(b, 0), out = oct_k_out(b);
-    enum lp_elem e = (enum lp_elem)b->k->buf[out].elem;
-    struct lp_val lowest = e == LP_F32 ? lp_flt(LP_F32, -INFINITY) : lp_int(e, oct_dtype_min(b->node->type.dtype));
+    struct most m = {.in = oct_k_in(b, 0), .out = oct_k_out(b)};
     for (int iy = 0; iy < y.nruns; iy++)
         for (int ix = 0; ix < x.nruns; ix++) {
             struct oct_window w = oct_window_open(b, &y, iy, &x, ix);
-            oct_k_loop(b, "c", b->out.at.dim[1], &w.in, b->in[0].at.stride[1], &w.out, b->out.at.stride[1], &w.loops);
-            struct most m = {lp_reg(b->k, lp_scalar(e), "best"), in, w.taps > 0 && w.taps <= UNROLL && e != LP_F32};
-            if (!m.first) lp_set(b->k, m.best, lowest);
-            oct_window_taps(b, &w, w.in, lp_at(0), 0, 0, UNROLL, max_tap, &m);
-            lp_store(b->k, out, w.out, m.best);
+            m.w = &w;
+            each_channel(b, &w, oct_vec_lanes(b->target, b->k->buf[m.out].elem), max_channels, &m);
             oct_k_close(b, w.loops);
         }
     return true;
@@ -151,17 +167,24 @@ static void say_average(struct oct_kbuild *b, int64_t n, int64_t inside, const s
                   (long long)fit->add, fit->shift, (long long)n);
 }
 
+/* A sum of codes in i32, or in i16 where all of it fits; or of real values. One, or a vector of channels. */
 struct sum {
     struct lp_val acc;
-    int32_t in;
+    int32_t in, out;
     bool first;
+    const struct oct_window *w;
+    const struct mean *mean;
+    unsigned reduced; /* axes of a mean */
 };
 
 static void sum_tap(struct oct_kbuild *b, void *user, struct lp_addr at, struct lp_addr weight) {
     (void)weight;
     struct sum *s = user;
-    bool real = s->acc.type.elem == LP_F32;
-    struct lp_val v = real ? oct_r_load(b, 0, s->in, at) : oct_k_load_code(b, NULL, s->in, at);
+    const bool real = s->acc.type.elem == LP_F32;
+    const int lanes = s->acc.type.lanes;
+    struct lp_val v = lp_load(b->k, NULL, lp_vector(b->k->buf[s->in].elem, lanes), s->in, at);
+    if (real) v = oct_r_value(b, 0, v);
+    else if (v.type.elem != s->acc.type.elem) v = lp_op1(b->k, NULL, LP_OP_cvt, s->acc.type, v);
     if (s->first) lp_set(b->k, s->acc, v);
     else lp_op_to(b->k, s->acc, real ? LP_OP_fadd : LP_OP_add_nw, 2, (struct lp_val[]){s->acc, v}, 0);
     s->first = false;
@@ -184,14 +207,14 @@ bool oct_fits_avg_pool_real(const struct oct_kbuild *b) { return rank4(b) && rea
 
 /* How the sum of a window becomes its mean. */
 struct mean {
-    int64_t n;
+    int64_t n, inside;
     struct oct_fit fit;
     int32_t table;
 };
 
 /* Before any loop: what the mean of `inside` elements over n needs. Codes only; false after a diagnostic. */
 static bool open_mean(struct oct_kbuild *b, int64_t n, int64_t inside, struct mean *m) {
-    *m = (struct mean){.n = n};
+    *m = (struct mean){.n = n, .inside = inside};
     if (!n || real_sum(b)) return true;
     if (!plan_average(b, n, inside, &m->fit)) return false;
     say_average(b, n, inside, &m->fit);
@@ -199,20 +222,44 @@ static bool open_mean(struct oct_kbuild *b, int64_t n, int64_t inside, struct me
     return true;
 }
 
+/* The element type of a sum: narrow in vectors, where the extremes of the codes times their number fit. */
+static enum lp_elem sum_elem(const struct oct_kbuild *b, const struct mean *m, int lanes) {
+    int32_t lo, hi;
+    if (real_sum(b)) return LP_F32;
+    oct_k_code_range(b->in[0].node, &lo, &hi);
+    return lanes > 1 && m->inside * lo >= INT16_MIN && m->inside * hi <= INT16_MAX ? LP_I16 : LP_I32;
+}
+
+static int mean_lanes(const struct oct_kbuild *b, const struct mean *m) {
+    return m->fit.steps ? 1 : oct_vec_lanes(b->target, m->fit.wide ? LP_I64 : LP_I32);
+}
+
 static void store_mean(struct oct_kbuild *b, int32_t out, struct lp_addr at, struct lp_val acc, const struct mean *m) {
+    const struct lp_type to = lp_vector(b->k->buf[out].elem, acc.type.lanes);
     if (acc.type.elem == LP_F32)
         oct_r_store(b, out, at,
-                    m->n ? lp_op2(b->k, "mean", LP_OP_fdiv, acc, lp_flt(LP_F32, (double)(float)m->n)) : lp_flt(LP_F32, 0));
-    else if (!m->n) lp_store(b->k, out, at, lp_int((enum lp_elem)b->k->buf[out].elem, oct_zero(b->node->type.q, 0)));
-    else oct_k_store_code(b, out, at, oct_fit_build(b->k, &m->fit, m->table, acc));
+                    m->n ? lp_op2(b->k, "mean", LP_OP_fdiv, acc, lp_flt(LP_F32, (double)(float)m->n))
+                         : lp_op1(b->k, "mean", LP_OP_mov, acc.type, lp_flt(LP_F32, 0)));
+    else if (!m->n)
+        lp_store(b->k, out, at, lp_op1(b->k, NULL, LP_OP_mov, to, lp_int((enum lp_elem)to.elem, oct_zero(b->node->type.q, 0))));
+    else oct_k_store_code(b, out, at, oct_fit_build(b->k, &m->fit, m->table, oct_k_code_of(b, acc)));
+}
+
+static void average_channels(struct oct_kbuild *b, void *user, int lanes, const struct lp_addr *at) {
+    struct sum *s = user;
+    const enum lp_elem e = sum_elem(b, s->mean, lanes);
+    s->acc = lp_reg(b->k, lp_vector(e, lanes), "sum");
+    s->first = e != LP_F32 && s->w->taps > 0 && s->w->taps <= UNROLL;
+    if (!s->first) lp_set(b->k, s->acc, e == LP_F32 ? lp_flt(LP_F32, 0) : lp_int(e, 0));
+    oct_window_taps(b, s->w, at[1], lp_at(0), 0, 0, UNROLL, sum_tap, s);
+    store_mean(b, s->out, at[0], s->acc, s->mean);
 }
 
 bool oct_build_avg_pool(struct oct_kbuild *b) {
     const struct oct_attrs *at = &b->node->at;
     struct oct_axis y, x;
     axes_of(b, &y, &x);
-    int32_t in = oct_k_in(b, 0), out = oct_k_out(b);
-    bool real = real_sum(b);
+    struct sum s = {.in = oct_k_in(b, 0), .out = oct_k_out(b)};
     for (int iy = 0; iy < y.nruns; iy++)
         for (int ix = 0; ix < x.nruns; ix++) {
             const struct oct_run *ry = &y.run[iy], *rx = &x.run[ix];
@@ -220,11 +267,9 @@ bool oct_build_avg_pool(struct oct_kbuild *b) {
             struct mean m;
             if (!open_mean(b, n, (ry->tap_end - ry->tap) * (rx->tap_end - rx->tap), &m)) return false;
             struct oct_window w = oct_window_open(b, &y, iy, &x, ix);
-            oct_k_loop(b, "c", b->out.at.dim[1], &w.in, b->in[0].at.stride[1], &w.out, b->out.at.stride[1], &w.loops);
-            struct sum s = {lp_reg(b->k, lp_scalar(real ? LP_F32 : LP_I32), "sum"), in, !real && w.taps > 0 && w.taps <= UNROLL};
-            if (!s.first) lp_set(b->k, s.acc, real ? lp_flt(LP_F32, 0) : lp_int(LP_I32, 0));
-            oct_window_taps(b, &w, w.in, lp_at(0), 0, 0, UNROLL, sum_tap, &s);
-            store_mean(b, out, w.out, s.acc, &m);
+            s.w = &w;
+            s.mean = &m;
+            each_channel(b, &w, mean_lanes(b, &m), average_channels, &s);
             oct_k_close(b, w.loops);
         }
     return true;
@@ -235,6 +280,21 @@ bool oct_build_avg_pool(struct oct_kbuild *b) {
 
 bool oct_fits_mean(const struct oct_kbuild *b) { return requantizes(b); }
 bool oct_fits_mean_real(const struct oct_kbuild *b) { return real_sum(b); }
+
+static void mean_of(struct oct_kbuild *b, void *user, int lanes, const struct lp_addr *at) {
+    struct sum *s = user;
+    const struct oct_layout *in = &b->in[0].at;
+    const enum lp_elem e = sum_elem(b, s->mean, lanes);
+    struct lp_addr from = at[1];
+    int loops = 0;
+    s->acc = lp_reg(b->k, lp_vector(e, lanes), "sum");
+    lp_set(b->k, s->acc, e == LP_F32 ? lp_flt(LP_F32, 0) : lp_int(e, 0));
+    for (int a = 0; a < in->rank; a++) /* row-major: the order that the float sum is defined in */
+        if (s->reduced >> a & 1u) oct_k_loop(b, "r", in->dim[a], &from, in->stride[a], NULL, 0, &loops);
+    sum_tap(b, s, from, lp_at(0));
+    oct_k_close(b, loops);
+    store_mean(b, s->out, at[0], s->acc, s->mean);
+}
 
 bool oct_build_mean(struct oct_kbuild *b) {
     const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
@@ -253,20 +313,16 @@ bool oct_build_mean(struct oct_kbuild *b) {
         if (gone) n *= in->dim[a];
         if (!gone || b->node->at.keepdims) o++;
     }
-    int32_t x = oct_k_in(b, 0), y = oct_k_out(b);
-    bool real = real_sum(b);
-    struct lp_addr at[2];
     struct mean m;
+    struct sum s = {.in = oct_k_in(b, 0), .out = oct_k_out(b), .mean = &m, .reduced = reduced};
     if (!open_mean(b, n, n, &m)) return false;
-    int loops = oct_k_nest(b, 2, (const struct oct_layout *[]){&to, in}, reduced, at);
-    struct sum s = {lp_reg(b->k, lp_scalar(real ? LP_F32 : LP_I32), "sum"), x, false};
-    lp_set(b->k, s.acc, real ? lp_flt(LP_F32, 0) : lp_int(LP_I32, 0));
-    int inner = 0;
-    for (int a = 0; a < in->rank; a++) /* row-major: the order that the float sum is defined in */
-        if (reduced >> a & 1u) oct_k_loop(b, "r", in->dim[a], &at[1], in->stride[a], NULL, 0, &inner);
-    sum_tap(b, &s, at[1], lp_at(0));
-    oct_k_close(b, inner);
-    store_mean(b, y, at[0], s.acc, &m);
-    oct_k_close(b, loops);
+    struct oct_walk walk[OCT_MAX_RANK], none = {.dim = 1};
+    struct lp_addr at[2] = {lp_at(to.offset), lp_at(in->offset)};
+    const int walks = oct_k_walks(2, (const struct oct_layout *[]){&to, in}, reduced, walk);
+    const struct oct_walk *last = walks ? &walk[walks - 1] : &none;
+    const bool neighbours = last->stride[0] == 1 && last->stride[1] == 1;
+    oct_k_open(b, walks - 1, walk, 2, at);
+    oct_k_chunks(b, oct_k_axis_name(walks - 1), last->dim, neighbours ? mean_lanes(b, &m) : 1, 2, last->stride, at, mean_of, &s);
+    oct_k_close(b, walks - 1);
     return true;
 }

@@ -1,4 +1,5 @@
 /* quant.c - quantize and dequantize, per tensor and per channel. docs/numerics.md 6. */
+#include "map.h"
 #include "real.h"
 
 /* Scales and zero points as two arrays along the axis, and where the current element's lie. */
@@ -22,25 +23,38 @@ static struct channel per_channel(struct oct_kbuild *b, const struct oct_quant *
     return c;
 }
 
-static bool build(struct oct_kbuild *b, const struct oct_type *t, bool quantize) {
+/* x: the element, and per channel its scale and zero point. */
+struct how {
+    const struct oct_type *t;
+    bool quantize;
+};
+static struct lp_val converted(struct oct_kbuild *b, void *user, const struct lp_val *x) {
+    const struct how *h = user;
     const struct oct_attrs *at = &b->node->at;
-    bool rcp = quantize && at->divide == OCT_divide_rcp, many = t->q->axis >= 0;
-    int32_t x = oct_k_in(b, 0), y = oct_k_out(b);
+    struct oct_r_params p = oct_r_params(h->t);
+    if (h->quantize && at->divide == OCT_divide_rcp) p.scale.imm.f = (double)(1.0f / oct_scale(h->t->q, 0));
+    if (h->t->q->axis >= 0) p.scale = x[1], p.zero = x[2];
+    return h->quantize ? oct_r_quantize(b->k, &p, at->divide, at->order, x[0])
+                       : oct_r_dequantize(b->k, &p, oct_k_code_of(b, x[0]));
+}
+
+static bool build(struct oct_kbuild *b, const struct oct_type *t, bool quantize) {
+    const bool many = t->q->axis >= 0, wide = oct_dtype_size(t->dtype) > 2; /* differences of 33 bits */
+    struct how h = {t, quantize};
     struct channel c = {0};
-    if (many) c = per_channel(b, t->q, &b->out.at, rcp);
-    struct lp_addr where[3];
-    int loops = oct_k_nest(b, many ? 3 : 2, (const struct oct_layout *[]){&b->out.at, &b->in[0].at, &c.at}, 0, where);
-    struct oct_r_params p = oct_r_params(t);
-    if (rcp) p.scale.imm.f = (double)(1.0f / oct_scale(t->q, 0));
+    struct oct_map m = {.at = {&b->out.at, &b->in[0].at, &c.at, &c.at},
+                        .n = many ? 4 : 2,
+                        .lanes = wide ? 1 : oct_vec_lanes(b->target, LP_F32),
+                        .fn = converted,
+                        .user = &h};
+    m.buf[1] = oct_k_in(b, 0);
+    m.buf[0] = oct_k_out(b);
     if (many) {
-        p.scale = lp_load(b->k, "scale", lp_scalar(LP_F32), c.scales, where[2]);
-        p.zero = lp_load(b->k, "zero", lp_scalar(LP_I32), c.zeros, where[2]);
+        c = per_channel(b, t->q, &b->out.at, quantize && b->node->at.divide == OCT_divide_rcp);
+        m.buf[2] = c.scales;
+        m.buf[3] = c.zeros;
     }
-    if (quantize)
-        oct_k_store_code(b, y, where[0],
-                         oct_r_quantize(b->k, &p, at->divide, at->order, lp_load(b->k, NULL, lp_scalar(LP_F32), x, where[1])));
-    else lp_store(b->k, y, where[0], oct_r_dequantize(b->k, &p, oct_k_load_code(b, NULL, x, where[1])));
-    oct_k_close(b, loops);
+    oct_k_map(b, &m);
     return true;
 }
 

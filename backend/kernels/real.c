@@ -149,7 +149,10 @@ struct lp_val oct_r_quantize(struct lp_kernel *k, const struct oct_r_params *p, 
     if (o == OCT_order_before) {
         v = op2(k, LP_OP_fmax, bound(k, p->qmin, p->zero), v);
         v = op2(k, LP_OP_fmin, bound(k, p->qmax, p->zero), v);
-        v = op1(k, LP_OP_f2i, v);
+        if (v.type.lanes > 1 && p->qmax - p->qmin < 1 << 20) { /* near zero, NaN aside: cheaper on vectors */
+            v = choose(k, op2(k, LP_OP_eq, v, v), v, f32(0));
+            v = op1(k, LP_OP_f2i_near, v);
+        } else v = op1(k, LP_OP_f2i, v);
         return is_zero(p->zero) ? v : op2(k, LP_OP_add_nw, v, p->zero);
     }
     struct lp_val zero = p->zero.reg < 0 ? f32((double)p->zero.imm.i) : op1(k, LP_OP_i2f, p->zero);
@@ -164,24 +167,29 @@ bool oct_r_through_float(const struct oct_kbuild *b) {
     return oct_k_is_codes(&b->node->type) && b->node->type.q->axis < 0 && b->node->at.profile == OCT_profile_onnx;
 }
 
-struct lp_val oct_r_load(struct oct_kbuild *b, int i, int32_t buf, struct lp_addr at) {
-    if (b->k->buf[buf].elem == LP_F32) return lp_load(b->k, "x", lp_scalar(LP_F32), buf, at);
+struct lp_val oct_r_value(struct oct_kbuild *b, int i, struct lp_val x) {
+    if (x.type.elem == LP_F32) return x;
     struct oct_r_params p = oct_r_params(&b->in[i].node->type);
-    return lp_op1(b->k, "x", LP_OP_mov, (struct lp_type){0}, oct_r_dequantize(b->k, &p, oct_k_load_code(b, NULL, buf, at)));
+    return lp_op1(b->k, "x", LP_OP_mov, (struct lp_type){0}, oct_r_dequantize(b->k, &p, oct_k_code_of(b, x)));
 }
 
-void oct_r_store(struct oct_kbuild *b, int32_t buf, struct lp_addr at, struct lp_val v) {
-    if (b->k->buf[buf].elem == LP_F32) {
-        lp_store(b->k, buf, at, v);
-        return;
-    }
+struct lp_val oct_r_result(struct oct_kbuild *b, struct lp_val v) {
+    if (oct_k_is_float(&b->node->type)) return v;
     struct oct_r_params p = oct_r_params(&b->node->type);
     int32_t lo, hi;
     oct_k_clamp_range(b->node, &lo, &hi);
     v = oct_r_quantize(b->k, &p, OCT_divide_div, OCT_order_before, v);
     if (lo > p.qmin) v = lp_op2(b->k, "q", LP_OP_max, v, lp_int(LP_I32, lo));
     if (hi < p.qmax) v = lp_op2(b->k, "q", LP_OP_min, v, lp_int(LP_I32, hi));
-    oct_k_store_code(b, buf, at, v);
+    return v;
+}
+
+struct lp_val oct_r_load(struct oct_kbuild *b, int i, int32_t buf, struct lp_addr at) {
+    return oct_r_value(b, i, lp_load(b->k, b->k->buf[buf].elem == LP_F32 ? "x" : NULL, lp_scalar(b->k->buf[buf].elem), buf, at));
+}
+
+void oct_r_store(struct oct_kbuild *b, int32_t buf, struct lp_addr at, struct lp_val v) {
+    oct_k_store_code(b, buf, at, oct_r_result(b, v));
 }
 
 float oct_real_of(const struct oct_type *t, int32_t code) { return oct_scale(t->q, 0) * (float)(code - oct_zero(t->q, 0)); }

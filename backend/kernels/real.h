@@ -24,6 +24,10 @@ struct lp_val oct_r_float_of(struct lp_kernel *k, struct lp_val v);
 struct lp_val oct_r_dequantize(struct lp_kernel *k, const struct oct_r_params *p, struct lp_val code);
 struct lp_val oct_r_quantize(struct lp_kernel *k, const struct oct_r_params *p, enum oct_divide d, enum oct_order o,
                              struct lp_val x);
+/* An element of operand i as it lies in memory, one or a vector, as a real value; a real value as what lies in memory for the
+ * result: codes are an i32 within their range. */
+struct lp_val oct_r_value(struct oct_kbuild *b, int i, struct lp_val x);
+struct lp_val oct_r_result(struct oct_kbuild *b, struct lp_val v);
 /* An element of operand i as a real value, codes dequantized; a real value stored as the result, quantized where it is codes (and
  * cut by the node's clip in codes). What profile onnx means: the float op between the two (docs/numerics.md 4). */
 struct lp_val oct_r_load(struct oct_kbuild *b, int i, int32_t buf, struct lp_addr at);

@@ -1,6 +1,8 @@
 /* plan.c - layouts, aliases, steps. Requires a module with N bound; node->tag is the planner's. */
 #include "plan.h"
 
+#include "../kernels/map.h"
+
 #include <string.h>
 
 struct value {
@@ -175,12 +177,8 @@ static void build_begin(struct oct_kbuild *b) {
 static void build_copy(struct oct_kbuild *b) {
     build_begin(b);
     b->recipe = "copy";
-    enum lp_elem e = oct_k_elem(b->node->type.dtype);
     int32_t x = oct_k_in(b, 0), y = oct_k_out(b);
-    struct lp_addr at[2];
-    int loops = oct_k_nest(b, 2, (const struct oct_layout *[]){&b->out.at, &b->in[0].at}, 0, at);
-    lp_store(b->k, y, at[0], lp_load(b->k, NULL, lp_scalar(e), x, at[1]));
-    oct_k_close(b, loops);
+    oct_k_copy(b, x, &b->in[0].at, y, &b->out.at);
 }
 /* Runs of border elements: from one row's last pixel to the next row's first they lie together. */
 static void fill_run(struct oct_kbuild *b, int32_t y, struct lp_addr at, int64_t n, struct lp_val v) {

@@ -1,0 +1,60 @@
+/* test_vec_elementwise.c - element-wise kernels on vectors of 256 and of 512 bits against the interpreter: all cases of the
+ * scalar ones, and numbers of elements around the lanes. */
+#include "elementwise_case.h"
+#include "vector_case.h"
+
+static void around_the_lanes(void **state) {
+    (void)state;
+    static const int counts[] = {1, 3, 4, 5, 7, 8, 12, 15, 16, 17, 20, 28, 31, 32, 33, 63, 64, 65};
+    static const char *const ops[] = {"add", "sub", "mul"}, *const profiles[] = {"q31", "tflm", "onnx"};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        const char *d = oct_sprintf(kc.arena, "%d", counts[i]);
+        const int pair = i % 2 ? 0 : 1 + (int)(i / 2 % 2), n = counts[i];
+        kc_check("input a : %s\ninput b : %s\ny : %s = %s(a, b) profile=%s", typed(pairs[pair].a, d), typed(pairs[pair].b, d),
+                 typed(pairs[pair].y, d), ops[i % 3], profiles[i / 3 % 3]);
+        kc_check("input x : f32[%d]\ny : i8[%d] scale=0.1 zero=-7 = quantize(x)", n, n);
+        kc_check("input x : u8[%d] scale=0.1 zero=7\ny = dequantize(x)", n);
+    }
+}
+
+/* What vectors do not serve says so. */
+static void fallbacks(void **state) {
+    (void)state;
+    kc_check("input a : i8[300] scale=1.0 zero=0\ninput b : i8[300] scale=1e-9 zero=0\ny : i8[300] scale=1e-9 zero=4 = "
+             "add(a, b)");
+    assert_non_null(strstr(kc.last.fallback.s, "scalar code: no sum of 32 bits"));
+    kc_check("input x : f32[1,4,5,6]\ny : i8[1,4,5,6] scale=0.1 zero=-7 = quantize(x)");
+    assert_non_null(strstr(kc.last.fallback.s, "no neighbours")); /* the layout that ran last is a view */
+}
+
+static void target_256(void **state) {
+    (void)state;
+    kc.target = oct_target_find("x86-64-v3");
+}
+static void target_512(void **state) {
+    (void)state;
+    kc.target = oct_target_find("x86-64-v4");
+}
+static void by_llvm(void **state) {
+    (void)state;
+    vc_compare();
+}
+static void printed_c(void **state) {
+    (void)state;
+    kc_compare_c();
+}
+
+static int setup(void **state) {
+    kc.sample = full_matrix() ? 1 : 7; /* LLVM takes its time */
+    return kc_setup(state);
+}
+int main(void) {
+#define CASES                                                                                                                    \
+    cmocka_unit_test(around_the_lanes), cmocka_unit_test(binary_codes), cmocka_unit_test(narrow_sums_are_found_and_refused),     \
+        cmocka_unit_test(requantizing), cmocka_unit_test(pointwise), cmocka_unit_test(tables), cmocka_unit_test(floats),         \
+        cmocka_unit_test(fallbacks)
+    const struct CMUnitTest tests[] = {cmocka_unit_test(target_256), CASES,
+                                       cmocka_unit_test(target_512), CASES,
+                                       cmocka_unit_test(by_llvm),    cmocka_unit_test(printed_c)};
+    return cmocka_run_group_tests(tests, setup, kc_teardown);
+}
