@@ -343,8 +343,10 @@ static struct lp_val clamped(struct lp_kernel *k, struct lp_val y, const struct 
 /* Does the upper word of the product hold all that SHARED needs, beside what is added to it? */
 static bool by_high_word(const struct oct_kbuild *b, const struct oct_rq *rq) {
     enum { LEAST = 32, MOST = 54 };
-    return (b->target->isa == LP_ISA_DSP || b->target->isa == LP_ISA_MVE) && rq->form == OCT_RQ_SHARED && rq->shift >= LEAST &&
-           rq->shift <= MOST && labs(rq->zero) <= 256;
+    const struct oct_target *t = b->target;
+    /* One instruction; or where products are made of parts, as the lower word costs most. */
+    const bool cheap = t->isa == LP_ISA_DSP || t->isa == LP_ISA_MVE || (t->lacks & LP_LACK_MUL64);
+    return cheap && rq->form == OCT_RQ_SHARED && rq->shift >= LEAST && rq->shift <= MOST && labs(rq->zero) <= 256;
 }
 /* (acc mul + 2^(shift - 1)) >> shift, and the zero point: floors nest, so the lower word of the product matters where the shift
  * is 32 alone. Both words' upper halves stay below 2^30, so that the sum does not wrap. */
