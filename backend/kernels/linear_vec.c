@@ -1,17 +1,16 @@
 /* linear_vec.c - conv2d and dense on 8-bit codes by vectors, exact for any weights: pairs of neighbouring codes of a row, widened
  * to 16 bits, times the pairs of weights of as many output channels as a vector has lanes (madd16).
  *
- * A band of output rows first copies the input rows that it sees to scratch memory, 16 bits a code, with the padding around: so
- * the input needs no border and may lie in memory in any way. The kx and channels of one row of a window lie behind each other
- * there; pairs run over both. An odd one out reads one code more, whose weight is 0. Weights stay 8 bits and widen on load:
- *   w[block of channels][ky][pair][channel][2]
- * A tile is pixels x vectors of channels, each accumulator a register of its own; the compiler is told to keep them (pin), row by
- * row, because gcc otherwise makes all products of a step first and spills. */
+ * A band of output rows first copies the input rows that it sees to scratch memory, 16 bits a code, with the padding around
+ * (wide.h). The kx and channels of one row of a window lie behind each other there; pairs run over both. An odd one out reads one
+ * code more, whose weight is 0. Weights stay 8 bits and widen on load: w[block of channels][ky][pair][channel][2]. */
 #include "layer.h"
+#include "madd.h"
 #include "rq_vec.h"
 #include "vec.h"
+#include "wide.h"
 
-enum { MAX_PIXELS = 24, MAX_VECTORS = 8, SCRATCH_BYTES = 64 * 1024, UNROLL = 2 };
+enum { SCRATCH_BYTES = 64 * 1024 };
 
 /* Where the rows of the input lie and how many are seen at once. */
 struct shape {
@@ -38,7 +37,8 @@ struct conv {
     int64_t pairs; /* of one row of a window */
     struct part part[2];
     int parts;
-    int32_t bias, wide, table, staged; /* buffers; -1: not needed */
+    struct oct_wide in;
+    int32_t bias, staged; /* buffers; -1: not needed */
     int64_t staged_channels;
 };
 
@@ -158,44 +158,6 @@ static struct shape shape_of_dense(const struct oct_kbuild *b) {
     return finished(s);
 }
 
-/* ---- tiles: how many pixels and vectors of channels ------------------------------------------------------------------------ */
-
-/* Beside the accumulators: the weights of a step, a pair of codes, a product. With one pixel a weight is used once. */
-static int64_t pixels_beside(const struct conv *v, int64_t vectors) {
-    const int64_t registers = v->l.b->target->registers - 2;
-    if (vectors == MAX_VECTORS) return 1;
-    const int64_t most = (registers - vectors) / vectors;
-    return most < 1 ? 1 : most > MAX_PIXELS ? MAX_PIXELS : most;
-}
-
-/* Quarter cycles of a step of one pair: four operations a cycle, two of them products; loads, of which two a cycle are not always
- * reached; the loop. */
-static int64_t step_cost(int64_t pixels, int64_t vectors) {
-    const int64_t operations = 2 * pixels * vectors + vectors, loads = 3 * (pixels + vectors);
-    return (operations > loads ? operations : loads) + 1;
-}
-static int64_t row_cost(int64_t width, int64_t pixels, int64_t vectors) {
-    if (pixels > width) pixels = width;
-    return width / pixels * step_cost(pixels, vectors) + (width % pixels ? step_cost(width % pixels, vectors) : 0);
-}
-static int best_pixels(const struct conv *v, int64_t vectors) {
-    int64_t best = 1;
-    for (int64_t p = 2; p <= pixels_beside(v, vectors); p++)
-        if (row_cost(v->s.ow, p, vectors) < row_cost(v->s.ow, best, vectors)) best = p;
-    return (int)best;
-}
-/* The cheapest tile for all channels. */
-static int best_vectors(const struct conv *v) {
-    const int64_t all = (v->l.outputs + v->lanes - 1) / v->lanes;
-    int64_t best = 1, least = INT64_MAX;
-    for (int64_t n = 1; n <= MAX_VECTORS && n <= all; n++) {
-        const int64_t rest = all % n, cost = all / n * row_cost(v->s.ow, best_pixels(v, n), n) +
-                                             (rest ? row_cost(v->s.ow, best_pixels(v, rest), rest) : 0);
-        if (cost < least) least = cost, best = n;
-    }
-    return (int)best;
-}
-
 /* ---- constants --------------------------------------------------------------------------------------------------------------
  */
 
@@ -222,29 +184,31 @@ static void add_part(struct conv *v, int64_t first, int64_t blocks, int64_t vect
     if (!blocks) return;
     struct part *p = &v->part[v->parts++];
     *p = (struct part){.first = first, .blocks = blocks, .channels = channels, .vectors = (int)vectors};
-    p->pixels = best_pixels(v, vectors);
+    p->pixels = oct_madd_pixels(v->l.b->target, v->s.ow, vectors);
     p->w = pack_part(v, p);
-}
-
-/* Per row of padding and image: where it starts in the image, or -1. */
-static int32_t row_table(struct conv *v) {
-    const struct shape *s = &v->s;
-    struct oct_kbuild *b = v->l.b;
-    const int64_t n = (s->bands - 1) * s->rows * s->sy + s->seen;
-    int32_t *at = OCT_NEW_N(b->arena, int32_t, n);
-    for (int64_t i = 0; i < n; i++) {
-        const int64_t row = i - s->pad[0];
-        at[i] = row < 0 || row >= s->h ? -1 : (int32_t)(row * s->in_row);
-    }
-    return oct_k_const(b, "rows", LP_I32, n, at);
 }
 
 static void open_all(struct conv *v) {
     struct layer *l = &v->l;
     struct oct_kbuild *b = l->b;
     const struct shape *s = &v->s;
-    const int64_t whole = best_vectors(v) * v->lanes, padded = (l->outputs + v->lanes - 1) / v->lanes * v->lanes;
-    l->x = oct_k_in(b, 0);
+    const int64_t all = (l->outputs + v->lanes - 1) / v->lanes, padded = all * v->lanes;
+    int64_t cost;
+    const int64_t whole = oct_madd_vectors(b->target, s->ow, all, &cost) * v->lanes;
+    v->in = (struct oct_wide){.b = b,
+                              .h = s->h,
+                              .w = s->w,
+                              .c = s->c,
+                              .row = s->in_row,
+                              .col = s->in_col,
+                              .channel = s->in_channel,
+                              .top = s->pad[0],
+                              .left = s->pad[1],
+                              .bands = s->bands,
+                              .step = s->rows * s->sy,
+                              .seen = s->seen,
+                              .cols = s->cols};
+    oct_wide_open(&v->in);
     l->y = oct_k_out(b);
     const int64_t blocks = l->outputs / whole, rest = l->outputs % whole;
     add_part(v, 0, blocks, whole / v->lanes, whole);
@@ -253,124 +217,11 @@ static void open_all(struct conv *v) {
     for (int64_t o = 0; o < l->outputs; o++) bias[o] = (int32_t)(uint32_t)(uint64_t)l->bias[o];
     v->bias = oct_k_const(b, "bias", LP_I32, padded + v->lanes, bias);
     oct_rqv_open(&v->rq, b, &l->rq, l->lo, l->hi, padded + v->lanes);
-    v->wide = oct_k_scratch(b, "wide", LP_I16, s->seen * s->pitch + 2 * v->lanes);
-    v->table = s->pad[0] || (s->bands - 1) * s->rows * s->sy + s->seen > s->h ? row_table(v) : -1;
     v->staged = -1;
     if (s->out_channel != 1) {
         v->staged_channels = padded;
         v->staged = oct_k_scratch(b, "codes", oct_k_elem(b->node->type.dtype), s->rows * s->ow * padded);
     }
-}
-
-/* ---- input rows to 16 bits ---------------------------------------------------------------------------------------------------
- */
-
-/* The codes of one row: at + index register. */
-struct source {
-    struct lp_addr at;
-    struct lp_val keep, else_zero; /* masks of one 16-bit lane; type.lanes 0: the row is in the image */
-};
-
-static struct lp_val lanes_of(struct lp_kernel *k, struct lp_val v, int n) {
-    return v.reg < 0 || n == 1 ? v : lp_op1(k, NULL, LP_OP_splat, lp_vector(LP_I16, n), v);
-}
-
-/* n codes, widened, to `to`. */
-static void widen(struct conv *v, const struct source *from, struct lp_addr at, struct lp_addr to, int n) {
-    struct lp_kernel *k = v->l.b->k;
-    struct lp_val x = lp_load(k, NULL, lp_vector((enum lp_elem)k->buf[v->l.x].elem, n), v->l.x, at);
-    x = lp_op1(k, NULL, LP_OP_cvt, lp_vector(LP_I16, n), x);
-    if (from->keep.type.lanes) {
-        x = lp_op2(k, NULL, LP_OP_and, x, lanes_of(k, from->keep, n));
-        x = lp_op2(k, NULL, LP_OP_or, x, lanes_of(k, from->else_zero, n));
-    }
-    lp_store(k, v->wide, to, x);
-}
-
-/* `count` neighbours: whole vectors, the last of which may overlap the one before; powers of two where there are fewer. */
-static void widen_run(struct conv *v, const struct source *from, struct lp_addr at, struct lp_addr to, int64_t count) {
-    struct lp_kernel *k = v->l.b->k;
-    const int n = 2 * v->lanes;
-    const int64_t whole = count / n, rest = count % n;
-    if (whole > 1) {
-        const int32_t i = lp_loop(k, "i", whole);
-        widen(v, from, lp_plus(at, i, n), lp_plus(to, i, n), n);
-        lp_end(k);
-    } else if (whole) widen(v, from, at, to, n);
-    if (rest && whole) widen(v, from, lp_offset(at, count - n), lp_offset(to, count - n), n);
-    for (int64_t done = 0, size = n / 2; !whole && size; size /= 2)
-        if (count - done >= size) {
-            widen(v, from, lp_offset(at, done), lp_offset(to, done), (int)size);
-            done += size;
-        }
-}
-
-/* The zero point; up to a vector more than `count`, which is written again later or lies behind all rows. */
-static void fill(struct conv *v, struct lp_addr to, int64_t count) {
-    struct lp_kernel *k = v->l.b->k;
-    const int n = 2 * v->lanes;
-    const int64_t trips = (count + n - 1) / n;
-    const struct lp_val zero = lp_int(LP_I16, oct_zero(v->l.b->in[0].node->type.q, 0));
-    if (count <= 0) return;
-    const struct lp_val all = lp_op1(k, "zero", LP_OP_splat, lp_vector(LP_I16, n), zero);
-    if (trips > 1) {
-        const int32_t i = lp_loop(k, "i", trips);
-        lp_store(k, v->wide, lp_plus(to, i, n), all);
-        lp_end(k);
-    } else lp_store(k, v->wide, to, all);
-}
-
-/* Copies the rows that band `band` of image `image` sees. */
-static void build_rows(struct conv *v, int32_t band, struct lp_addr image) {
-    struct lp_kernel *k = v->l.b->k;
-    const struct shape *s = &v->s;
-    const int64_t step = s->rows * s->sy, left = s->pad[1], end = s->cols - left, cols = s->w < end ? s->w : end;
-    struct lp_addr entry = lp_plus(lp_at(0), band, step), to = lp_at(0);
-    struct source from = {.at = lp_plus(image, band, step * s->in_row)};
-    const bool several = s->seen > 1;
-    if (several) {
-        const int32_t row = lp_loop(k, "row", s->seen);
-        entry = lp_plus(entry, row, 1);
-        to = lp_plus(to, row, s->pitch);
-        from.at = lp_plus(from.at, row, s->in_row);
-    }
-    if (v->table >= 0) {
-        const int64_t last = (s->h - 1) * s->in_row;
-        const struct lp_val at = lp_load(k, "at", lp_scalar(LP_I32), v->table, entry),
-                            out = lp_shift(k, "outside", LP_OP_sar, at, 31),
-                            zero = lp_int(LP_I32, oct_zero(v->l.b->in[0].node->type.q, 0));
-        struct lp_val index = lp_op2(k, "index", LP_OP_max, at, lp_int(LP_I32, 0));
-        index = lp_op2(k, "index", LP_OP_min, index, lp_int(LP_I32, last));
-        from.at = lp_indexed(image, index, 0, last);
-        from.keep = lp_op1(k, "keep", LP_OP_cvt, lp_scalar(LP_I16), lp_op1(k, NULL, LP_OP_not, (struct lp_type){0}, out));
-        from.else_zero = lp_op1(k, "pad", LP_OP_cvt, lp_scalar(LP_I16), lp_op2(k, NULL, LP_OP_and, out, zero));
-    }
-    fill(v, to, left * s->c);
-    const struct lp_addr first = lp_offset(to, left * s->c);
-    if (s->in_channel == 1 && s->in_col == s->c) widen_run(v, &from, from.at, first, cols * s->c);
-    else {
-        struct lp_addr at = from.at, place = first;
-        int loops = 0;
-        if (cols > 1) {
-            const int32_t col = lp_loop(k, "col", cols);
-            at = lp_plus(at, col, s->in_col);
-            place = lp_plus(place, col, s->c);
-            loops++;
-        }
-        if (s->in_channel == 1) widen_run(v, &from, at, place, s->c);
-        else {
-            if (s->c > 1) {
-                const int32_t c = lp_loop(k, "c", s->c);
-                at = lp_plus(at, c, s->in_channel);
-                place = lp_plus(place, c, 1);
-                loops++;
-            }
-            widen(v, &from, at, place, 1);
-        }
-        oct_k_close(v->l.b, loops);
-    }
-    fill(v, lp_offset(first, cols * s->c), (end - cols) * s->c);
-    if (several) lp_end(k);
 }
 
 /* ---- tiles -------------------------------------------------------------------------------------------------------------------
@@ -380,62 +231,10 @@ struct place {
     struct lp_addr x, y, w, channel; /* codes in scratch, result, weights, words of the channels */
 };
 
-/* One pair of codes of each pixel times the weights of all channels. */
-static void build_pair(struct conv *v, const struct part *p, int pixels, struct lp_addr x, struct lp_addr w,
-                       struct lp_val (*acc)[MAX_VECTORS]) {
-    struct lp_kernel *k = v->l.b->k;
-    const int n = 2 * v->lanes;
-    struct lp_val weights[MAX_VECTORS];
-    for (int i = 0; i < p->vectors; i++) {
-        const struct lp_val narrow = lp_load(k, NULL, lp_vector(LP_I8, n), p->w, lp_offset(w, (int64_t)i * n));
-        const char *name = pixels > 1 ? oct_sprintf(v->l.b->arena, "w%d", i) : NULL; /* used once: where it is used */
-        weights[i] = lp_op1(k, name, LP_OP_cvt, lp_vector(LP_I16, n), narrow);
-    }
-    for (int q = 0; q < pixels; q++) {
-        const struct lp_val pair = lp_load(k, NULL, lp_vector(LP_I16, 2), v->wide, lp_offset(x, q * v->s.sx * v->s.c)),
-                            codes = lp_op1(k, "x", LP_OP_repeat, lp_vector(LP_I16, n), pair);
-        for (int i = 0; i < p->vectors; i++) {
-            const struct lp_val product = lp_op2(k, NULL, LP_OP_madd16, codes, weights[i]);
-            lp_op_to(k, acc[q][i], LP_OP_add, 2, (struct lp_val[]){acc[q][i], product}, 0);
-        }
-        for (int i = 0; i < p->vectors; i++) lp_op_to(k, acc[q][i], LP_OP_pin, 1, &acc[q][i], 0);
-    }
-}
-
-/* How many pairs to write out: a divisor of them all where one is near. */
-static int64_t turns(int64_t pairs) {
-    if (pairs <= 8) return pairs;
-    for (int64_t n = UNROLL; n > 1; n--)
-        if (pairs % n == 0) return n;
-    return UNROLL;
-}
-
-static void build_sum(struct conv *v, const struct part *p, int pixels, struct lp_addr x, struct lp_addr w,
-                      struct lp_val (*acc)[MAX_VECTORS]) {
-    struct lp_kernel *k = v->l.b->k;
-    const int64_t pair = 2 * (int64_t)p->vectors * v->lanes, at_once = turns(v->pairs), whole = v->pairs / at_once;
-    if (v->s.kh > 1) {
-        const int32_t ky = lp_loop(k, "ky", v->s.kh);
-        x = lp_plus(x, ky, v->s.dy * v->s.pitch);
-        w = lp_plus(w, ky, v->pairs * pair);
-    }
-    struct lp_addr codes = x, weights = w;
-    if (whole > 1) {
-        const int32_t i = lp_loop(k, "i", whole);
-        codes = lp_plus(codes, i, 2 * at_once);
-        weights = lp_plus(weights, i, at_once * pair);
-    }
-    for (int64_t j = 0; j < at_once; j++) build_pair(v, p, pixels, lp_offset(codes, 2 * j), lp_offset(weights, j * pair), acc);
-    if (whole > 1) lp_end(k);
-    for (int64_t j = whole * at_once; j < v->pairs; j++)
-        build_pair(v, p, pixels, lp_offset(x, 2 * j), lp_offset(w, j * pair), acc);
-    if (v->s.kh > 1) lp_end(k);
-}
-
 static void build_tile(struct conv *v, const struct part *p, int pixels, const struct place *at) {
     struct oct_kbuild *b = v->l.b;
     struct lp_kernel *k = b->k;
-    struct lp_val acc[MAX_PIXELS][MAX_VECTORS];
+    oct_madd_row acc[OCT_MADD_PIXELS];
     for (int i = 0; i < p->vectors; i++) {
         const struct lp_val bias =
             lp_load(k, "b", lp_vector(LP_I32, v->lanes), v->bias, lp_offset(at->channel, (int64_t)i * v->lanes));
@@ -444,8 +243,17 @@ static void build_tile(struct conv *v, const struct part *p, int pixels, const s
             lp_set(k, acc[q][i], bias);
         }
     }
-    build_sum(v, p, pixels, at->x, at->w, acc);
-    struct oct_rqv_piece piece[MAX_PIXELS * MAX_VECTORS];
+    const struct oct_madd sum = {.b = b,
+                                 .lanes = v->lanes,
+                                 .vectors = p->vectors,
+                                 .codes = v->in.wide,
+                                 .weights = p->w,
+                                 .pixel = v->s.sx * v->s.c,
+                                 .runs = v->s.kh,
+                                 .step = v->s.dy * v->s.pitch,
+                                 .pairs = v->pairs};
+    oct_madd_build(&sum, pixels, at->x, at->w, acc);
+    struct oct_rqv_piece piece[OCT_MADD_PIXELS * OCT_MADD_VECTORS];
     const bool staged = v->staged >= 0;
     for (int i = 0; i < p->vectors; i++) {
         const int64_t first = (int64_t)i * v->lanes, left = p->channels - first;
@@ -533,7 +341,7 @@ static bool build(struct oct_kbuild *b, struct shape (*shape_of)(const struct oc
         x = lp_plus(x, n, v->s.in_image);
         y = lp_plus(y, n, v->s.out_image);
     }
-    build_rows(v, band, x);
+    oct_wide_build(&v->in, band, x);
     for (int i = 0; i < v->parts; i++) build_part(v, &v->part[i], v->staged >= 0 ? lp_at(0) : y);
     if (v->staged >= 0) build_unstaging(v, y);
     if (batch) lp_end(k);

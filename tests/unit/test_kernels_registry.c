@@ -58,6 +58,8 @@ static const char *const cases[] = {
     "scale=2.0 zero=0 = conv2d(x, @w) groups=16",
     "input x : i8[1,16,4,4] scale=0.5 zero=20\nconst @w : i8[16,1,3,3] scale=0.01 = random seed=1 within=(-128,127)\ny : "
     "i8[1,16,2,2] scale=2.0 zero=0 = conv2d(x, @w) groups=16",
+    "input x : i8[1,32,8,8] scale=0.5 zero=3\nconst @w : i8[32,32,3,3] scale=0.01 zero=0 = random seed=1 within=(-128,128)\ny : "
+    "i8[1,32,8,8] scale=30.0 zero=0 = conv2d(x, @w) pad=1",
     "input x : i8[3,6] scale=0.1 zero=5\n" W16 "y : u8[3,16] scale=0.2 zero=128 = dense(x, @w)",
     "input x : i8[3,6] scale=0.1 zero=5\n" W16 "y : u8[3,16] scale=0.00001 zero=128 = dense(x, @w) profile=tflm",
     X16 W16 "y : i16[3,16] scale=0.0007 zero=1 = dense(x, @w)",

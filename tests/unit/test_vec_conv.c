@@ -18,7 +18,7 @@ static void tiles_of_channels_and_pixels(void **state) {
     static const int channels[] = {1, 5, 7, 8, 9, 15, 16, 17, 23, 24, 31, 33, 40, 47, 67};
     static const int widths[] = {1, 2, 3, 5, 6, 7, 11, 12, 13, 14, 15, 25, 29, 31};
     uint64_t r = 1;
-    kc.sample = 31;
+    kc.sample = 61;
     for (size_t i = 0; i < sizeof channels / sizeof *channels; i++)
         for (size_t j = 0; j < sizeof widths / sizeof *widths; j += 1 + (i + j) % 3) {
             struct shape s = {1, 1, 1 + (int)((i + j) % 5), channels[i], 2, widths[j], 1, 1 + (int)(r % 2), ""};
@@ -53,13 +53,60 @@ static const struct shape windows[] = {
 static void kinds_of_windows(void **state) {
     (void)state;
     uint64_t r = 5;
-    kc.sample = 37;
+    kc.sample = 71;
     for (size_t i = 0; i < sizeof windows / sizeof *windows; i++)
         for (size_t c = 0; c < CODES8 + 2; c++) {
             const struct codes to16 = {"u8", "i8", "i16", "(-128,128)", ""}; /* results of 16 bits */
             check(&windows[i], c < CODES8 ? &codes[c] : &to16, c % 3 != 0, r);
             r = mix(r) >> 20;
         }
+    vc_compare();
+}
+
+/* Windows of 3x3 where Winograd is cheaper: results that 4 divides and that it does not, one strip and several, odd and uneven
+ * channels, all padding. */
+static void winograd(void **state) {
+    (void)state;
+    static const struct shape shapes[] = {
+        {1, 1, 16, 16, 8, 8, 3, 3, "pad=1"},
+        {1, 1, 13, 16, 12, 8, 3, 3, "pad=1"},
+        {1, 1, 17, 9, 7, 9, 3, 3, "pad=1"},
+        {2, 1, 32, 24, 11, 6, 3, 3, ""},
+        {1, 1, 35, 19, 12, 13, 3, 3, "pad=(2,0,1,2)"},
+        {1, 1, 48, 33, 6, 15, 3, 3, "pad=(0,2,2,0)"},
+        {1, 1, 64, 40, 14, 7, 3, 3, "pad=1"},
+        {1, 1, 64, 64, 20, 21, 3, 3, "pad=1"},
+    };
+    uint64_t r = 3;
+    kc.sample = 47;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (size_t c = 0; c < CODES8 && (i < 7 || c < 2); c++) {
+            kc.target = oct_target_find(targets[i % 2 && shapes[i].per_in >= 32 && r % 2]);
+            check_conv(&shapes[i], &codes[c], c % 3 != 0, r);
+            r = mix(r) >> 20;
+        }
+    vc_compare();
+    if (kc_used("winograd") < 100) fail_msg("winograd ran %d times", kc_used("winograd"));
+}
+
+/* Sums of w x of 26 bits, and one channel more, which the direct kernel takes: weights of one value and codes at their end reach
+ * the bound. */
+static void winograd_near_misses(void **state) {
+    (void)state;
+    static const struct {
+        int channels, weight;
+        bool fits;
+    } cases[] = {{115, 127, true}, {116, 127, false}, {114, -128, true}, {115, -128, false}};
+    kc.sample = 5;
+    kc.target = oct_target_find("x86-64-v3");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int before = kc_used("winograd");
+        kc_check(
+            "input a : u8[1,%d,8,8] scale=0.05 zero=0\nx : u8 scale=0.05 zero=0 = requantize(a) clip=(255.0,255.0)\n"
+            "const @w : i8[9,%d,3,3] scale=0.01 = random seed=1 within=(%d,%d)\ny : i8 scale=90.0 zero=0 = conv2d(x, @w) pad=1",
+            cases[i].channels, cases[i].channels, cases[i].weight, cases[i].weight + 1);
+        if ((kc_used("winograd") > before) != cases[i].fits) fail_msg("%d channels of %d", cases[i].channels, cases[i].weight);
+    }
     vc_compare();
 }
 
@@ -141,6 +188,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(tiles_of_channels_and_pixels, kc_setup, kc_teardown),
         cmocka_unit_test_setup_teardown(kinds_of_windows, kc_setup, kc_teardown),
+        cmocka_unit_test_setup_teardown(winograd, kc_setup, kc_teardown),
+        cmocka_unit_test_setup_teardown(winograd_near_misses, kc_setup, kc_teardown),
         cmocka_unit_test_setup_teardown(dense_layers, kc_setup, kc_teardown),
         cmocka_unit_test_setup_teardown(refusals, kc_setup, kc_teardown),
     };

@@ -1,0 +1,127 @@
+/* wide.c - see wide.h. */
+#include "wide.h"
+
+/* Where each row that is copied starts in the image, or -1: one table of all rows, or one for each band. */
+static int32_t row_table(const struct oct_wide *v, int64_t n) {
+    int32_t *at = OCT_NEW_N(v->b->arena, int32_t, n);
+    for (int64_t i = 0; i < n; i++) {
+        const int64_t row = (v->start ? v->start[i / v->seen] + i % v->seen : i) - v->top;
+        at[i] = row < 0 || row >= v->h ? -1 : (int32_t)(row * v->row);
+    }
+    return oct_k_const(v->b, "rows", LP_I32, n, at);
+}
+
+void oct_wide_open(struct oct_wide *v) {
+    const int64_t rows = v->start ? v->bands * v->seen : (v->bands - 1) * v->step + v->seen;
+    v->lanes = v->b->target->vector_bits / 16;
+    v->x = oct_k_in(v->b, 0);
+    v->wide = oct_k_scratch(v->b, "wide", LP_I16, v->seen * v->cols * v->c + v->lanes);
+    v->table = v->start || v->top || rows > v->h ? row_table(v, rows) : -1;
+}
+
+/* The codes of one row: at + index register. */
+struct source {
+    struct lp_addr at;
+    struct lp_val keep, else_zero; /* masks of one 16-bit lane; type.lanes 0: the row is in the image */
+};
+
+static struct lp_val lanes_of(struct lp_kernel *k, struct lp_val v, int n) {
+    return v.reg < 0 || n == 1 ? v : lp_op1(k, NULL, LP_OP_splat, lp_vector(LP_I16, n), v);
+}
+
+/* n codes, widened, to `to`. */
+static void widen(const struct oct_wide *v, const struct source *from, struct lp_addr at, struct lp_addr to, int n) {
+    struct lp_kernel *k = v->b->k;
+    struct lp_val x = lp_load(k, NULL, lp_vector((enum lp_elem)k->buf[v->x].elem, n), v->x, at);
+    x = lp_op1(k, NULL, LP_OP_cvt, lp_vector(LP_I16, n), x);
+    if (from->keep.type.lanes) {
+        x = lp_op2(k, NULL, LP_OP_and, x, lanes_of(k, from->keep, n));
+        x = lp_op2(k, NULL, LP_OP_or, x, lanes_of(k, from->else_zero, n));
+    }
+    lp_store(k, v->wide, to, x);
+}
+
+/* `count` neighbours: whole vectors, the last of which may overlap the one before; powers of two where there are fewer. */
+static void widen_run(const struct oct_wide *v, const struct source *from, struct lp_addr at, struct lp_addr to, int64_t count) {
+    struct lp_kernel *k = v->b->k;
+    const int n = v->lanes;
+    const int64_t whole = count / n, rest = count % n;
+    if (whole > 1) {
+        const int32_t i = lp_loop(k, "i", whole);
+        widen(v, from, lp_plus(at, i, n), lp_plus(to, i, n), n);
+        lp_end(k);
+    } else if (whole) widen(v, from, at, to, n);
+    if (rest && whole) widen(v, from, lp_offset(at, count - n), lp_offset(to, count - n), n);
+    for (int64_t done = 0, size = n / 2; !whole && size; size /= 2)
+        if (count - done >= size) {
+            widen(v, from, lp_offset(at, done), lp_offset(to, done), (int)size);
+            done += size;
+        }
+}
+
+/* The zero point; up to a vector more than `count`, which is written again later or lies behind all rows. */
+static void fill(const struct oct_wide *v, struct lp_addr to, int64_t count) {
+    struct lp_kernel *k = v->b->k;
+    const int n = v->lanes;
+    const int64_t trips = (count + n - 1) / n;
+    const struct lp_val zero = lp_int(LP_I16, oct_zero(v->b->in[0].node->type.q, 0));
+    if (count <= 0) return;
+    const struct lp_val all = lp_op1(k, "zero", LP_OP_splat, lp_vector(LP_I16, n), zero);
+    if (trips > 1) {
+        const int32_t i = lp_loop(k, "i", trips);
+        lp_store(k, v->wide, lp_plus(to, i, n), all);
+        lp_end(k);
+    } else lp_store(k, v->wide, to, all);
+}
+
+/* Copies the rows that band `band` of image `image` sees. */
+void oct_wide_build(const struct oct_wide *v, int32_t band, struct lp_addr image) {
+    struct lp_kernel *k = v->b->k;
+    const int64_t step = v->start ? v->seen : v->step, left = v->left, end = v->cols - left, cols = v->w < end ? v->w : end;
+    struct lp_addr entry = lp_plus(lp_at(0), band, step), to = lp_at(0);
+    struct source from = {.at = lp_plus(image, band, step * v->row)};
+    const bool several = v->seen > 1;
+    if (several) {
+        const int32_t row = lp_loop(k, "row", v->seen);
+        entry = lp_plus(entry, row, 1);
+        to = lp_plus(to, row, v->cols * v->c);
+        from.at = lp_plus(from.at, row, v->row);
+    }
+    if (v->table >= 0) {
+        const int64_t last = (v->h - 1) * v->row;
+        const struct lp_val at = lp_load(k, "at", lp_scalar(LP_I32), v->table, entry),
+                            out = lp_shift(k, "outside", LP_OP_sar, at, 31),
+                            zero = lp_int(LP_I32, oct_zero(v->b->in[0].node->type.q, 0));
+        struct lp_val index = lp_op2(k, "index", LP_OP_max, at, lp_int(LP_I32, 0));
+        index = lp_op2(k, "index", LP_OP_min, index, lp_int(LP_I32, last));
+        from.at = lp_indexed(image, index, 0, last);
+        from.keep = lp_op1(k, "keep", LP_OP_cvt, lp_scalar(LP_I16), lp_op1(k, NULL, LP_OP_not, (struct lp_type){0}, out));
+        from.else_zero = lp_op1(k, "pad", LP_OP_cvt, lp_scalar(LP_I16), lp_op2(k, NULL, LP_OP_and, out, zero));
+    }
+    fill(v, to, left * v->c);
+    const struct lp_addr first = lp_offset(to, left * v->c);
+    if (v->channel == 1 && v->col == v->c) widen_run(v, &from, from.at, first, cols * v->c);
+    else {
+        struct lp_addr at = from.at, place = first;
+        int loops = 0;
+        if (cols > 1) {
+            const int32_t col = lp_loop(k, "col", cols);
+            at = lp_plus(at, col, v->col);
+            place = lp_plus(place, col, v->c);
+            loops++;
+        }
+        if (v->channel == 1) widen_run(v, &from, at, place, v->c);
+        else {
+            if (v->c > 1) {
+                const int32_t c = lp_loop(k, "c", v->c);
+                at = lp_plus(at, c, v->channel);
+                place = lp_plus(place, c, 1);
+                loops++;
+            }
+            widen(v, &from, at, place, 1);
+        }
+        oct_k_close(v->b, loops);
+    }
+    fill(v, lp_offset(first, cols * v->c), (end - cols) * v->c);
+    if (several) lp_end(k);
+}
