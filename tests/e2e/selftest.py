@@ -82,9 +82,11 @@ def one_model(name, net, ways, flips):
         cost = size(built) - size(f"{plain}/net.o")
         t.check(0 < cost < 4096, f"{how}: {cost} bytes more")
         known = checks(d)
-        for part, bits in flips if machine is machines.HOST else flips[:1]:
+        for part, bits in flips:
             code, said = run_on(machine, d, flip(built, f"{d}/bad.o", weights(built)[0], part, bits))
-            t.check(code in known and "outputs" not in known[code], f"{how}: with a flipped weight, at {part}: {code} of {known}: {said}")
+            if code:
+                break  # a weight whose input is its zero point on every vector makes no difference: then the next place
+        t.check(code in known and "outputs" not in known[code], f"{how}: with a flipped weight: {code} of {known}: {said}")
         print(f"{how}: {len(known)} checks, {cost} bytes; a flipped weight fails check {code}, {known.get(code)}", flush=True)
 
 
@@ -117,5 +119,5 @@ if os.path.isdir(os.path.join(shared, "models")):
     for name in "kws_dscnn", "ic_resnet8":
         made = os.path.join(folder(name), "net.8vo")
         run("quantize", model(name), "--data", data(common.FLOAT_MODELS[name][0]), "-o", made)
-        one_model(name, made, [WAYS[1], WAYS[5], WAYS[8]], [(0.5, 64)])
+        one_model(name, made, [WAYS[1], WAYS[5], WAYS[8]], [(0.5, 64), (0.4, 64), (0.6, 64)])
 t.close()
