@@ -126,7 +126,7 @@ void lp_emit_c_prologue(struct oct_text *out, const struct lp_c_file *f) {
                       "#endif\n",
                       machine, machine);
     }
-    if (f->vectors) oct_text_add(out, "#define OCT_INLINE static inline __attribute__((always_inline))\n");
+    if (f->vectors) oct_text_add(out, "#define OCT_INLINE static inline __attribute__((always_inline, no_instrument_function))\n");
     print_types(out, f);
     print_helpers(out, f->helpers);
     for (const struct lp_c_function *fn = f->first; fn; fn = fn->next) oct_text_add(out, fn->definition);
