@@ -12,6 +12,7 @@ enum { SHARE = 64 /* of the flash, for a layer's weights to be kept in 16 bits *
 
 struct pairs {
     struct layer l;
+    int64_t place;                  /* terms that a pixel takes: its channels, perhaps some of weight 0 */
     int64_t rows, runs, run, quads; /* input rows of a sum, runs of each, terms and quads of a run */
     bool interleaved;               /* a quad is the words 0 2, 1 3, not 0 1, 2 3 */
     bool bytes;                     /* weights are words of four codes */
@@ -35,14 +36,12 @@ bool oct_fits_dense_pairs(const struct oct_kbuild *b) {
 /* ---- weights ----------------------------------------------------------------------------------------------------------------
  */
 
-/* Weights [outputs][terms] with the channels innermost, as they lie in a run; a convolution's stand as
- * [outputs][channel][ky][kx]. */
-static int16_t *channels_last(const struct layer *l) {
-    const struct oct_type *t = &l->b->in[1].node->type;
-    const int64_t channels = t->rank == 4 ? t->dim[1] : l->terms, taps = l->terms / channels;
-    int16_t *w = OCT_NEW_N(l->b->arena, int16_t, l->outputs * l->terms);
+/* Weights as they lie in runs: [outputs][tap][place]; a convolution's stand as [outputs][channel][ky][kx]. */
+static int16_t *channels_last(const struct pairs *p, int64_t taps) {
+    const struct layer *l = &p->l;
+    int16_t *w = OCT_NEW_N(l->b->arena, int16_t, l->outputs * taps * p->place);
     for (int64_t o = 0; o < l->outputs; o++)
-        for (int64_t i = 0; i < l->terms; i++) w[o * l->terms + i % taps * channels + i / taps] = l->w[o * l->terms + i];
+        for (int64_t i = 0; i < l->terms; i++) w[(o * taps + i % taps) * p->place + i / taps] = l->w[o * l->terms + i];
     return w;
 }
 
@@ -64,21 +63,20 @@ static int32_t pack(const struct pairs *p, const char *name, const int16_t *from
         k.d[k.ndims++] = (struct oct_pack_dim){2, 2, apart};
     }
     const int64_t n = oct_pack_elements(&k);
-    const int16_t *wide = oct_pack_data(b->arena, &k, LP_I16, from + first * p->l.terms);
+    const int16_t *wide = oct_pack_data(b->arena, &k, LP_I16, from + first * lines * p->run);
     if (!p->bytes) return oct_k_const(b, name, LP_I16, n, wide);
     int8_t *narrow = OCT_NEW_N(b->arena, int8_t, n);
     for (int64_t i = 0; i < n; i++) narrow[i] = (int8_t)wide[i];
     return oct_k_const(b, name, LP_I8, n, narrow);
 }
 
-static void open_weights(struct pairs *p, int64_t tile, bool bytes) {
+static void open_weights(struct pairs *p, int64_t taps, int64_t tile, bool bytes) {
     struct layer *l = &p->l;
-    p->quads = (p->run + OCT_QUAD - 1) / OCT_QUAD;
     p->tile = tile < l->outputs ? tile : l->outputs;
     p->blocks = l->outputs / p->tile;
     p->over = l->outputs % p->tile;
     p->bytes = l->w8 && (bytes || l->outputs * l->terms > l->b->target->flash / SHARE);
-    const int16_t *w = channels_last(l);
+    const int16_t *w = channels_last(p, taps);
     p->w = pack(p, "w", w, 0, p->blocks, p->tile);
     if (p->over) p->w_rest = pack(p, "w_rest", w, p->blocks * p->tile, 1, p->over);
 }
@@ -137,9 +135,12 @@ static void build_sum(const struct pairs *p, int32_t wbuf, int tile, int pixels,
     struct quad quad = {p, wbuf, tile, pixels, acc};
     const int64_t step = (int64_t)OCT_QUAD * tile;
     int loops = 0;
-    oct_k_loop(b, "ky", p->rows, &x, p->x_row, &w, p->runs * p->quads * step, &loops);
-    oct_k_loop(b, "kx", p->runs, &x, p->x_run, &w, p->quads * step, &loops);
-    oct_k_turns(b, "quad", p->quads, x, OCT_QUAD, w, step, build_quad, &quad);
+    if (p->runs == 1 && p->quads == 1) oct_k_turns(b, "ky", p->rows, x, p->x_row, w, step, build_quad, &quad);
+    else {
+        oct_k_loop(b, "ky", p->rows, &x, p->x_row, &w, p->runs * p->quads * step, &loops);
+        oct_k_loop(b, "kx", p->runs, &x, p->x_run, &w, p->quads * step, &loops);
+        oct_k_turns(b, "quad", p->quads, x, OCT_QUAD, w, step, build_quad, &quad);
+    }
     oct_k_close(b, loops);
 }
 
@@ -195,14 +196,24 @@ static void widen_rows(struct pairs *p, struct lp_addr x, int64_t width) {
     struct lp_addr to = lp_at(0);
     int loops = 0;
     oct_k_loop(b, "ky", p->rows, &x, b->node->at.dilation[0] * in->stride[2], &to, p->x_row, &loops);
-    if (in->stride[1] == 1 && in->stride[3] == channels) width *= channels;
+    if (in->stride[1] == 1 && in->stride[3] == channels && p->place == channels) width *= channels;
     else {
-        oct_k_loop(b, "ix", width, &x, in->stride[3], &to, channels, &loops);
+        oct_k_loop(b, "ix", width, &x, in->stride[3], &to, p->place, &loops);
         width = channels;
     }
     const int64_t step = p->interleaved ? OCT_QUAD : 1;
     oct_k_turns(b, "i", width / step, x, in->stride[1] * step, to, step, widen, p);
     oct_k_close(b, loops);
+}
+
+static int64_t quads(int64_t terms) { return (terms + OCT_QUAD - 1) / OCT_QUAD; }
+/* Pixels that take whole quads, or whole words, are aligned; they do where no more quads come of it. */
+static int64_t place_of(int64_t channels, int64_t taps) {
+    for (int64_t unit = OCT_QUAD; unit > 1; unit /= 2) {
+        const int64_t place = (channels + unit - 1) / unit * unit;
+        if (quads(place * taps) == quads(channels * taps)) return place;
+    }
+    return channels;
 }
 
 bool oct_build_conv2d_pairs(struct oct_kbuild *b) {
@@ -217,12 +228,14 @@ bool oct_build_conv2d_pairs(struct oct_kbuild *b) {
                   seen = (width - 1) * at->stride[1] + (kw - 1) * at->dilation[1] + 1;
     p.rows = kh;
     p.runs = at->dilation[1] > 1 ? kw : 1;
-    p.run = kw / p.runs * channels;
+    p.place = place_of(channels, kw / p.runs);
+    p.run = kw / p.runs * p.place;
+    p.quads = quads(p.run);
     p.interleaved = channels % OCT_QUAD == 0 && in->stride[1] == 1 && b->in[0].node->type.dtype == OCT_I8;
-    p.x_row = seen * channels;
-    p.x_run = at->dilation[1] * channels;
-    p.x_pixel = at->stride[1] * channels;
-    open_weights(&p, b->target->tile_oc < OCT_MAX_TILE ? b->target->tile_oc : OCT_MAX_TILE, false);
+    p.x_row = seen * p.place;
+    p.x_run = at->dilation[1] * p.place;
+    p.x_pixel = at->stride[1] * p.place;
+    open_weights(&p, kh * kw, b->target->tile_oc < OCT_MAX_TILE ? b->target->tile_oc : OCT_MAX_TILE, false);
     p.x = oct_k_scratch(b, "wide", LP_I16, kh * p.x_row + OCT_QUAD - 1);
     const struct oct_split split =
         oct_split_row(width, b->target->tile_px < OCT_MAX_PIXELS ? b->target->tile_px : OCT_MAX_PIXELS);
@@ -262,10 +275,12 @@ bool oct_build_dense_pairs(struct oct_kbuild *b) {
     struct oct_layout in = b->in[0].at, out = b->out.at;
     const int last = in.rank - 1;
     p.rows = p.runs = 1;
-    p.run = in.dim[last];
+    p.run = p.place = in.dim[last];
+    p.quads = p.run / OCT_QUAD;
     p.x = l->x;
     p.x_codes = p.interleaved = true;
-    open_weights(&p, 2 * b->target->tile_oc < OCT_MAX_TILE ? 2 * b->target->tile_oc : OCT_MAX_TILE, true); /* each is used once */
+    open_weights(&p, 1, 2 * b->target->tile_oc < OCT_MAX_TILE ? 2 * b->target->tile_oc : OCT_MAX_TILE,
+                 true); /* each is used once */
     b->recipe = oct_sprintf(b->arena, "pairs, %d outputs at once, weights of %s", (int)p.tile, p.bytes ? "8 bits" : "16 bits");
     const int64_t channel = out.stride[last];
     in.dim[last] = out.dim[last] = 1;

@@ -111,7 +111,7 @@ void lp_emit_c_prologue(struct oct_text *out, const struct lp_c_file *f) {
     if (f->vectors && (f->isa == LP_ISA_DSP || f->isa == LP_ISA_MVE))
         oct_text_add(out, "/* Loads stay side by side, so that two become one. */\n"
                           "#if defined __GNUC__ && !defined __clang__\n"
-                          "#pragma GCC optimize(\"no-schedule-insns\")\n"
+                          "#pragma GCC optimize(\"no-schedule-insns,no-tree-ter\")\n"
                           "#endif\n");
     if (machine) {
         oct_text_add(out, "#ifndef __x86_64__\n"
