@@ -1,5 +1,5 @@
-/* llvm_speed.c - shared objects with a net_run each, run in turn on the same input: PROGRAM ROUNDS A.so B.so ... prints microseconds of
- * each, the tenth percentile of the thread's processor time. Exit 1 when outputs differ from the first's. */
+/* llvm_speed.c - shared objects with a net_run each, run in turn on the same input: PROGRAM ROUNDS A.so B.so ... prints
+ * microseconds of each, the tenth percentile of the thread's processor time. Exit 1 when outputs differ from the first's. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdint.h>

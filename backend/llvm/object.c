@@ -99,7 +99,7 @@ static void verify(const struct gen *g) {
     LLVMDisposeMessage(why);
 }
 
-/* The module, verified; optimised unless it is to be read. Other pipelines were tried (bench/RESULTS.md): none wins on all models. */
+/* The module, verified; optimised unless it is to be read. Of the pipelines tried (bench/RESULTS.md) none wins on all models. */
 static void make(struct session *w, const struct oct_program *p, bool shims, bool optimise) {
     oct_ll_program(&w->g, p, shims);
     verify(&w->g);

@@ -9,6 +9,7 @@ from common import Tally, data, folder, model, read, shared, source
 SCRIPT = os.path.join(source, "examples", "cortex-m", "run.sh")
 BOARDS = {"microbit": "cortex-m0plus", "an386": "cortex-m4", "an500": "cortex-m7", "an547": "cortex-m55"}
 MODELS = {"ad": "ad_autoencoder", "kws": "kws_dscnn", "ic": "ic_resnet8", "vww": "vww_mobilenetv1_025_96"}
+COMPILERS = ["gcc"] + ["llvm"] * os.path.exists(os.path.join(os.path.dirname(common.octavo), "liboctavo_llvm.so"))
 CALLS = {"memcpy", "memset"}  # all that the network's object may want of others, but for conversions without an FPU
 t = Tally()
 
@@ -99,7 +100,7 @@ print("| network | board | compiled by | inputs | differing codes | instructions
 print("|---|---|---|---|---|---|---|---|---|---|---|")
 for name, args in nets.items():
     for board in BOARDS if name == "digits" else [b for b in BOARDS if b != "microbit"]: # 256 KB of flash, 16 of RAM
-        for by in "gcc", "llvm":
+        for by in COMPILERS:
             check(name, board, args, by)
 
 # The comparison on the board notices one code: the same image with one expected code flipped.
