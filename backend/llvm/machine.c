@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <llvm-c/ErrorHandling.h>
+#include <llvm-c/Support.h>
 #include <llvm-c/Target.h>
 
 #include "gen.h"
@@ -101,6 +102,17 @@ const char *oct_ll_made_by(struct oct_arena *a, const struct oct_target *t) {
     return oct_sprintf(a, "LLVM %u.%u.%u, %s", v[0], v[1], v[2], triple_of(a, t));
 }
 
+/* Addresses that step behind an access: our loops walk several arrays at once, and LLVM's choice for Thumb-2, a step before it,
+ * costs up to 14 % more instructions (bench/RESULTS.md). It is an option of LLVM's own command line, for the process, and may be
+ * given once: a process makes code for one board. */
+static void prefer_post_indexed(const char *triple) {
+    static bool given = false;
+    static const char *const words[] = {"octavo", "-lsr-preferred-addressing-mode=postindexed"};
+    if (given || strncmp(triple, "thumb", 5) != 0 || strncmp(triple, "thumbv6", 7) == 0) return;
+    given = true;
+    LLVMParseCommandLineOptions(2, words, "");
+}
+
 LLVMTargetMachineRef oct_ll_machine(const struct gen *g, const struct oct_target *t, const char **triple) {
     char *why = NULL, said[400];
     LLVMTargetRef target;
@@ -111,6 +123,7 @@ LLVMTargetMachineRef oct_ll_machine(const struct gen *g, const struct oct_target
         LLVMDisposeMessage(why);
         return NULL;
     }
+    prefer_post_indexed(*triple);
     /* Where programs are loaded anywhere, position-independent; on bare metal as the target has it. */
     const LLVMRelocMode reloc = strstr(*triple, "-linux") ? LLVMRelocPIC : LLVMRelocDefault;
     const struct ear ear = listen_to_stderr();
