@@ -138,7 +138,7 @@ static void build_pixel(struct depthwise *d, const struct pixel *at) {
         acc[r] = lp_reg(k, bias.type, "acc");
         lp_set(k, acc[r], bias);
     }
-    for (int64_t col = 0; col < d->kw; col++)
+    for (int64_t col = 0; col < d->kw; col++) {
         for (int p = 0; p < d->pairs; p++) {
             struct lp_val x = col < d->kept ? d->window[col * d->pairs + p] : pair_of(d, at, p, col);
             for (int r = 0; r < d->rows; r++) {
@@ -147,8 +147,10 @@ static void build_pixel(struct depthwise *d, const struct pixel *at) {
                 if (fused) lp_op_to(k, acc[r], LP_OP_dot2, 3, (struct lp_val[]){acc[r], x, w}, 0);
                 else lp_op_to(k, acc[r], LP_OP_add, 2, (struct lp_val[]){acc[r], lp_op2(k, NULL, LP_OP_madd16, x, w)}, 0);
             }
+            for (int r = 0; r < d->rows; r++) lp_op_to(k, acc[r], LP_OP_pin, 1, &acc[r], 0); /* not all products first */
             if (col >= sx && col - sx < d->kept) lp_set(k, d->window[(col - sx) * d->pairs + p], x);
         }
+    }
     const int64_t down = b->out.at.stride[2];
     struct oct_rqv_piece piece[MAX_ROWS];
     for (int r = 0; r < d->rows; r++)
