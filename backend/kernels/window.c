@@ -47,17 +47,23 @@ void oct_k_turns(struct oct_kbuild *b, const char *name, int64_t trip, struct lp
     for (int64_t i = whole * n; i < trip; i++) turn(b, user, lp_offset(at, i * da), lp_offset(weight, i * dw));
 }
 
-struct oct_window oct_window_open(struct oct_kbuild *b, const struct oct_axis *y, int iy, const struct oct_axis *x, int ix) {
+struct oct_window oct_window_open_tiles(struct oct_kbuild *b, const struct oct_axis *y, int iy, const struct oct_axis *x,
+                                        const struct oct_run *columns, int64_t pixels) {
     const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
-    struct oct_window w = {.y = y, .x = x, .ry = &y->run[iy], .rx = &x->run[ix]};
+    struct oct_window w = {.y = y, .x = x, .ry = &y->run[iy], .rx = columns};
     w.taps = (w.ry->tap_end - w.ry->tap) * (w.rx->tap_end - w.rx->tap);
     w.in = lp_at(in->offset + (w.ry->first * y->stride - y->pad) * in->stride[2] +
                  (w.rx->first * x->stride - x->pad) * in->stride[3]);
     w.out = lp_at(out->offset + w.ry->first * out->stride[2] + w.rx->first * out->stride[3]);
     oct_k_loop(b, "n", out->dim[0], &w.in, in->stride[0], &w.out, out->stride[0], &w.loops);
     oct_k_loop(b, "y", w.ry->count, &w.in, y->stride * in->stride[2], &w.out, out->stride[2], &w.loops);
-    oct_k_loop(b, "x", w.rx->count, &w.in, x->stride * in->stride[3], &w.out, out->stride[3], &w.loops);
+    oct_k_loop(b, "x", w.rx->count / pixels, &w.in, pixels * x->stride * in->stride[3], &w.out, pixels * out->stride[3],
+               &w.loops);
     return w;
+}
+
+struct oct_window oct_window_open(struct oct_kbuild *b, const struct oct_axis *y, int iy, const struct oct_axis *x, int ix) {
+    return oct_window_open_tiles(b, y, iy, x, &x->run[ix], 1);
 }
 
 struct lp_addr oct_window_tap(const struct oct_kbuild *b, const struct oct_window *w, struct lp_addr in, int64_t ky, int64_t kx) {

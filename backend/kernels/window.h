@@ -27,6 +27,9 @@ struct oct_window {
 };
 /* Opens the loops over images, rows and columns of rectangle (iy, ix); close with oct_k_close. */
 struct oct_window oct_window_open(struct oct_kbuild *b, const struct oct_axis *y, int iy, const struct oct_axis *x, int ix);
+/* The same for a run of columns of which `pixels` at a time, side by side, are one tile: in and out are of the first. */
+struct oct_window oct_window_open_tiles(struct oct_kbuild *b, const struct oct_axis *y, int iy, const struct oct_axis *x,
+                                        const struct oct_run *columns, int64_t pixels);
 /* Address of a tap of the window. */
 struct lp_addr oct_window_tap(const struct oct_kbuild *b, const struct oct_window *w, struct lp_addr in, int64_t ky, int64_t kx);
 

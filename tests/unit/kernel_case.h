@@ -30,6 +30,7 @@ struct kc {
     struct kc_ran ran[4000];
     int nran;
     bool no_requant_proof;
+    bool loose; /* kernels may round otherwise than the interpreter: sums within 1e-4 */
     int used[400]; /* by kernel of the registry */
 };
 static struct kc kc;
@@ -129,7 +130,7 @@ static inline void *kc_memory(const struct lp_buf *b) {
 }
 
 static inline void kc_run_layout(struct oct_exec *ex, const struct oct_node *n, int how, const char *text) {
-    struct oct_kbuild b = {.cx = &kc.cx, .arena = kc.arena, .node = n, .nin = n->noperands, .inplace = -1, .strict_float = true};
+    struct oct_kbuild b = {.cx = &kc.cx, .arena = kc.arena, .node = n, .nin = n->noperands, .inplace = -1, .strict_float = !kc.loose};
     const int64_t *pad = NULL;
     b.target = kc.target;
     b.no_requant_proof = kc.no_requant_proof;
@@ -198,7 +199,12 @@ static inline void kc_run_layout(struct oct_exec *ex, const struct oct_node *n, 
     for (int64_t i = 0; i < elements; i++) {
         const char *p = got + (size_t)i * size, *q = (const char *)y->data + (size_t)i * size;
         bool nan = y->type.dtype == OCT_F32 && isnan(*(const float *)(const void *)p) && isnan(*(const float *)(const void *)q);
-        if (memcmp(p, q, size) && !nan) {
+        bool near = false;
+        if (kc.loose && y->type.dtype == OCT_F32) {
+            const float v = *(const float *)(const void *)p, w = *(const float *)(const void *)q;
+            near = !(fabsf(w) < 1e6f) || fabsf(v - w) <= 1e-4f * fmaxf(1.0f, fabsf(w)); /* beyond: cancellation, infinities */
+        }
+        if (memcmp(p, q, size) && !nan && !near) {
             struct oct_text t;
             oct_text_init(&t, kc.arena);
             lp_print(&t, b.k);
