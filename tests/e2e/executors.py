@@ -34,6 +34,8 @@ def by_c(name, machine, inputs, **kw):
 EXECUTORS = (
     by_c("C, gcc", HOST, HERE, target="c99"),
     by_c("C, clang-19", HOST, HERE, target="c99", cc="clang-19"),
+    by_c("C, gcc, x86-64-v3", HOST, HERE, target="x86-64-v3", needs="avx2"),
+    by_c("C, clang-19, x86-64-v3", HOST, HERE, target="x86-64-v3", cc="clang-19", needs="avx2"),
     Executor("LLVM object", HOST),
     Executor("LLVM object, x86-64-v3", HOST, target="x86-64-v3", needs="avx2"),
     Executor("LLVM object, x86-64-v4", HOST, target="x86-64-v4", needs="avx512bw"),
