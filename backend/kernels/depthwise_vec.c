@@ -58,7 +58,7 @@ const char *oct_depthwise_vec_refuses(const struct oct_kbuild *b) {
     if (w->dim[2] * w->dim[3] > MAX_TAPS) return "a window of more than 64 taps";
     if (b->in[0].at.stride[1] != 1 || b->out.at.stride[1] != 1) return "channels that are no neighbours in memory";
     if (w->dim[0] < 8) return "less than 8 channels";
-    if (oct_layer_reach(b) >= OCT_RQV_LIMIT) return "sums of more than 30 bits";
+    if (oct_layer_reach(b) >= OCT_RQV_LIMIT) return "sums of more than 32 bits";
     return NULL;
 }
 bool oct_fits_depthwise_vec(const struct oct_kbuild *b) {

@@ -48,7 +48,7 @@ struct conv {
 static const char *refuses(const struct oct_kbuild *b) {
     if (oct_dtype_size(b->in[0].node->type.dtype) != 1) return "input codes of 16 bits";
     if (!oct_layer_narrow(b)) return "weights of 16 bits";
-    if (oct_layer_reach(b) >= OCT_RQV_LIMIT) return "sums of more than 30 bits";
+    if (oct_layer_reach(b) >= OCT_RQV_LIMIT) return "sums of more than 32 bits";
     return NULL;
 }
 const char *oct_conv2d_vec_refuses(const struct oct_kbuild *b) {

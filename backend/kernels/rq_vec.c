@@ -13,7 +13,7 @@ static struct lp_val i32(int64_t v) { return lp_int(LP_I32, v); }
 
 /* The least acc whose code is >= code, the limit when there is none. */
 static int64_t reaches(const struct oct_rq *rq, uint32_t c, int32_t code) {
-    int64_t lo = -OCT_RQV_LIMIT, hi = OCT_RQV_LIMIT;
+    int64_t lo = INT32_MIN, hi = INT32_MAX;
     while (lo < hi) {
         const int64_t mid = lo + (hi - lo) / 2;
         if (oct_rq_value(rq, c, mid) >= code) hi = mid;
@@ -31,13 +31,14 @@ struct words {
 
 enum { MOST_LEFT = 20 }; /* M >= 2^19 beyond: codes of -1 and 1 are at the clamp */
 
-static struct words words_of(const struct oct_rq *rq, uint32_t c, int64_t lo, int64_t hi) {
+/* wide: see struct oct_rqv. */
+static struct words words_of(const struct oct_rq *rq, uint32_t c, int64_t lo, int64_t hi, bool wide) {
     const bool twice = rq->form == OCT_RQ_TFLM;
-    struct words x = {{rq->mul[c], 0, 0, 0, (int32_t)lo, (int32_t)hi, -1}, 0, false};
+    struct words x = {{rq->mul[c], 0, 0, 0, (int32_t)lo, (int32_t)hi, -1, 0}, 0, false};
     int32_t *mul = &x.w[OCT_RQV_MUL];
     int total = rq->form == OCT_RQ_SHARED ? rq->shift : rq->shifts[c], left;
     for (; !twice && total < 33 && *mul && *mul < 1 << 30; total++) *mul *= 2;
-    if (twice) left = rq->lefts[c] + 1; /* the doubling of the product */
+    if (twice) left = rq->lefts[c] + !wide; /* with the doubling of the product */
     else left = total < 33 && *mul ? 33 - total : 0;
     int right = twice ? total : *mul ? total + left - 32 : 1;
     if (left > MOST_LEFT) { /* any multiplier that saturates will do */
@@ -59,6 +60,10 @@ static struct words words_of(const struct oct_rq *rq, uint32_t c, int64_t lo, in
     x.w[OCT_RQV_SHIFT] = right;
     x.w[OCT_RQV_ROUND] = right ? 1 << (right - 1) : 0;
     x.w[OCT_RQV_SIGN] = right ? -1 : 0;
+    if (wide) { /* the rounding term follows all bits of the shift but one */
+        x.w[OCT_RQV_SHIFT] = right ? right - 1 : 0;
+        x.w[OCT_RQV_ROUND] = x.w[OCT_RQV_HALF] = right ? 1 : 0;
+    }
     return x;
 }
 
@@ -92,6 +97,8 @@ void oct_rqv_open(struct oct_rqv *v, struct oct_kbuild *b, const struct oct_rq *
     int32_t *params = OCT_NEW_N(b->arena, int32_t, padded * OCT_RQV_WORDS), *column = OCT_NEW_N(b->arena, int32_t, n);
     int64_t size = 0;
     OCT_CHECK(b->cx, !rq->wide && !rq->full && rq->lo > -OCT_RQV_LIMIT && rq->hi < OCT_RQV_LIMIT);
+    v->wide = rq->form == OCT_RQ_TFLM && (rq->lo <= -(1 << 30) || rq->hi >= 1 << 30);
+    v->clamps = rq->form == OCT_RQ_IDENTITY && !rq->narrow;
     if (rq->form == OCT_RQ_FLOAT) {
         for (uint32_t c = 0; c < n; c++) {
             const double reach = (double)(-lo[c] > hi[c] ? -lo[c] : hi[c]) * (double)rq->scale[c];
@@ -103,19 +110,20 @@ void oct_rqv_open(struct oct_rqv *v, struct oct_kbuild *b, const struct oct_rq *
         struct words *x = OCT_NEW_N(b->arena, struct words, n);
         bool left = false, cut = false, whole = false;
         for (uint32_t c = 0; c < n; c++) {
-            x[c] = words_of(rq, c, lo[c], hi[c]);
+            x[c] = words_of(rq, c, lo[c], hi[c], v->wide);
             OCT_CHECK(b->cx, x[c].reach <= INT32_MAX);
             left |= x[c].w[OCT_RQV_LEFT] != 0;
             cut |= x[c].cut;
             whole |= x[c].w[OCT_RQV_SIGN] == 0;
         }
-        v->zero_added = rq->zero && folds_zero(rq, x);
+        v->zero_added = rq->zero && !v->wide && folds_zero(rq, x);
         for (uint32_t c = 0; c < n && v->zero_added; c++)
             x[c].w[OCT_RQV_ROUND] += (int32_t)(rq->zero * ((int64_t)1 << x[c].w[OCT_RQV_SHIFT]));
         for (int which = 0; which < OCT_RQV_WORDS; which++) {
             if (which == OCT_RQV_LEFT && !left) continue;
             if ((which == OCT_RQV_LEAST || which == OCT_RQV_MOST) && !cut) continue;
             if (which == OCT_RQV_SIGN && (rq->form != OCT_RQ_TFLM || !whole)) continue;
+            if (which == OCT_RQV_HALF && !v->wide) continue;
             for (uint32_t c = 0; c < n; c++) column[c] = x[c].w[which];
             used(v, (enum oct_rqv_word)which, column, padded, params, &size);
         }
@@ -134,7 +142,7 @@ static struct lp_val odd_lanes(const struct oct_rqv *v, struct lp_val x) {
 
 struct oct_rqv_loaded oct_rqv_words(const struct oct_rqv *v, struct lp_addr channel) {
     struct oct_rqv_loaded w = {.mul_odd = i32(0)};
-    static const char *const names[] = {"mul", "round", "shift", "left", "least", "most", "sign"};
+    static const char *const names[] = {"mul", "round", "shift", "left", "least", "most", "sign", "half"};
     for (int i = 0; i < OCT_RQV_WORDS; i++) {
         w.word[i] = i32(v->word[i].all);
         if (v->word[i].used && v->word[i].at >= 0)
@@ -158,7 +166,10 @@ static struct lp_val shifted(const struct oct_rqv *v, enum lp_row by_one, enum l
 static struct lp_val high_product(const struct oct_rqv *v, const struct oct_rqv_loaded *w, struct lp_val acc, bool rounds) {
     struct lp_val p[2] = {op2(v, LP_OP_mul_even, acc, w->word[OCT_RQV_MUL]),
                           op2(v, LP_OP_mul_even, odd_lanes(v, acc), w->mul_odd)};
-    for (int i = 0; i < 2 && rounds; i++) p[i] = op2(v, LP_OP_add, p[i], lp_int(LP_I64, (int64_t)1 << 31));
+    for (int i = 0; i < 2 && rounds; i++) {
+        if (v->wide) p[i] = lp_shift(v->b->k, NULL, LP_OP_shl, p[i], 1);
+        p[i] = op2(v, LP_OP_add, p[i], lp_int(LP_I64, (int64_t)1 << 31));
+    }
     return op2(v, LP_OP_high, p[0], p[1]);
 }
 
@@ -180,7 +191,10 @@ struct lp_val oct_rqv_codes(const struct oct_rqv *v, const struct oct_rqv_loaded
     const struct oct_rq *rq = v->rq;
     struct lp_val y = acc;
     if (rq->form == OCT_RQ_FLOAT) y = by_float(v, w, acc);
-    else if (rq->form != OCT_RQ_IDENTITY) {
+    else if (rq->form == OCT_RQ_IDENTITY && v->clamps) {
+        y = op2(v, LP_OP_max, y, i32((int64_t)rq->qmin - rq->zero));
+        y = op2(v, LP_OP_min, y, i32((int64_t)rq->qmax - rq->zero));
+    } else if (rq->form != OCT_RQ_IDENTITY) {
         const struct lp_val *word = w->word;
         if (v->word[OCT_RQV_LEAST].used) {
             acc = op2(v, LP_OP_max, acc, word[OCT_RQV_LEAST]);
@@ -194,8 +208,9 @@ struct lp_val oct_rqv_codes(const struct oct_rqv *v, const struct oct_rqv_loaded
             if (v->word[OCT_RQV_SIGN].used) sign = op2(v, LP_OP_and, sign, word[OCT_RQV_SIGN]);
             y = op2(v, LP_OP_add, y, sign);
         }
-        y = op2(v, LP_OP_add, y, word[OCT_RQV_ROUND]);
+        if (!v->wide) y = op2(v, LP_OP_add, y, word[OCT_RQV_ROUND]);
         y = shifted(v, LP_OP_sar, LP_OP_sarv, y, word[OCT_RQV_SHIFT]);
+        if (v->wide) y = shifted(v, LP_OP_sar, LP_OP_sarv, op2(v, LP_OP_add, y, word[OCT_RQV_ROUND]), word[OCT_RQV_HALF]);
     }
     return rq->zero && !v->zero_added ? op2(v, LP_OP_add, y, i32(rq->zero)) : y;
 }

@@ -1,5 +1,5 @@
 /* rq_vec.h - requantization of vectors: the codes of oct_rq_build, a vector of channels (or of anything, when all share one
- * multiplier) at a time, and their way into memory as bytes. Requires accumulators of less than 30 bits (OCT_RQV_LIMIT).
+ * multiplier) at a time, and their way into memory as bytes. Requires accumulators of 32 bits (OCT_RQV_LIMIT).
  *
  *   oct_rqv_open     before the loops: words per channel become a constant
  *   oct_rqv_words    the words of one vector of channels, in registers, for as many pixels as share them
@@ -10,7 +10,7 @@
 
 #include "kernels.h"
 
-#define OCT_RQV_LIMIT ((int64_t)1 << 30) /* |acc| stays below */
+#define OCT_RQV_LIMIT ((int64_t)1 << 31) /* |acc| stays below */
 
 enum oct_rqv_word {
     OCT_RQV_MUL,
@@ -20,6 +20,7 @@ enum oct_rqv_word {
     OCT_RQV_LEAST,
     OCT_RQV_MOST,
     OCT_RQV_SIGN,
+    OCT_RQV_HALF,
     OCT_RQV_WORDS
 };
 struct oct_rqv {
@@ -33,7 +34,8 @@ struct oct_rqv {
         int32_t all; /* that word */
     } word[OCT_RQV_WORDS];
     bool zero_added; /* by the rounding term */
-    bool clamps;     /* FLOAT: products may leave the range in which f2i_near is right */
+    bool clamps;     /* FLOAT: products may leave the range in which f2i_near is right; IDENTITY: the sum may wrap */
+    bool wide;       /* TFLM: accumulators that cannot be doubled, and sums with the rounding term that would wrap */
 };
 /* lo, hi: reach of the accumulator by channel, as oct_rq_plan was given them. Words of `padded` channels are there to be loaded.
  */

@@ -159,7 +159,7 @@ static void refusals(void **state) {
     static const struct {
         const char *text, *kernel;
     } near[] = {
-        /* 2^14 codes of 255 at most times 127, a bias: 30 bits, and one bias more */
+        /* 2^14 codes of 255 at most times 127, a bias: 32 bits, and one bias more */
         {"input x : u8[1,128,16,8] scale=0.05 zero=0\nconst @w : i8[8,128,16,8] scale=0.01 = random seed=1 within=(127,128)\n"
          "const @b : i32[8] = (%d, 1, 2, 3, 4, 5, 6, 7)\ny : i8 scale=9000.0 zero=0 = conv2d(x, @w, @b)",
          "conv2d_vec"},
@@ -178,7 +178,7 @@ static void refusals(void **state) {
          "conv2d"},
     };
     for (size_t i = 0; i < sizeof near / sizeof *near; i++) {
-        const int bias = i < 2 ? (1 << 30) - 1 - 16384 * 127 * 255 + (int)i : 100;
+        const int bias = i < 2 ? INT32_MAX - 16384 * 127 * 255 + (int)i : 100;
         kc_check(near[i].text, bias);
         if (strcmp(kc.info->name, near[i].kernel) != 0) fail_msg("%s: %s", near[i].text, kc.info->name);
     }

@@ -8,7 +8,7 @@
 enum { ROWS = 96 };
 
 struct ways { /* what the cases met */
-    int form[8], cut, left, folded, apart, uniform, each, clamped_float;
+    int form[8], cut, left, folded, apart, uniform, each, clamped_float, wide;
 };
 static struct ways met;
 
@@ -20,7 +20,8 @@ static void note(const struct oct_rqv *v) {
     met.apart += v->rq->zero && !v->zero_added;
     met.uniform += v->word[OCT_RQV_SHIFT].used && v->word[OCT_RQV_SHIFT].at < 0;
     met.each += v->word[OCT_RQV_SHIFT].used && v->word[OCT_RQV_SHIFT].at >= 0;
-    met.clamped_float += v->clamps;
+    met.clamped_float += v->clamps && v->rq->form == OCT_RQ_FLOAT;
+    met.wide += v->wide;
 }
 
 /* `pieces` vectors of channels side by side, the last of `rest` lanes. */
@@ -129,7 +130,7 @@ static void all_sequences(void **state) {
             if (round % 5 == 4) m[c] = ldexp(1.0, exponent + (int)(q % 3)); /* ties */
             if (round % 11 == 10 && q % 8 == 0) m[c] = 1e-13;
             if (round % 13 == 12) m[c] = 1.0;
-            const uint64_t mask = ((uint64_t)1 << (round % 4 == 3 ? 29 : 8 + round % 16)) - 1;
+            const uint64_t mask = ((uint64_t)1 << (round % 4 == 3 ? 30 + round % 8 / 4 : 8 + round % 16)) - 1;
             const int64_t reach = 1 + (int64_t)(q >> 20 & mask);
             lo[c] = round % 9 == 8 ? reach / 3 : -reach;
             hi[c] = reach;
@@ -148,7 +149,7 @@ static void all_sequences(void **state) {
     }
     for (int f = 0; f < 8; f++)
         if (f != OCT_RQ_LONG && f <= OCT_RQ_IDENTITY) assert_true(met.form[f] > 0);
-    assert_true(met.cut && met.left && met.folded && met.apart && met.uniform && met.each && met.clamped_float);
+    assert_true(met.cut && met.left && met.folded && met.apart && met.uniform && met.each && met.clamped_float && met.wide);
 }
 
 int main(void) {
