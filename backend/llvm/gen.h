@@ -51,7 +51,7 @@ struct val oct_ll_spell(const struct gen *g, const struct lp_stmt *s);
 /* "LLVM 19.1.7, TRIPLE". */
 const char *oct_ll_made_by(struct oct_arena *a, const struct oct_target *t);
 /* The machine and its triple; NULL after diagnostics. */
-LLVMTargetMachineRef oct_ll_machine(const struct gen *g, const struct oct_target *t, const char **triple);
+LLVMTargetMachineRef oct_ll_machine(struct gen *g, const struct oct_target *t, const char **triple);
 /* "target T, cpu C, features F" */
 const char *oct_ll_target_text(struct oct_arena *a, const struct oct_target *t);
 #define OCT_LL_ADVICE "choose a --cpu and --features that have what the target's kernels need, or another --target"

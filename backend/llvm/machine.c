@@ -61,6 +61,14 @@ static const char *triple_of(struct oct_arena *a, const struct oct_target *t) {
     return r;
 }
 
+/* Float vectors of MVE stay out: LLVM 19 has VCMP say lt for NaN where a constant was the left operand of gt, and encodes
+ * fixed-point VCVT with a register in place of its fraction bits (random graphs on Cortex-M55 found both). Floats are scalar
+ * there, integers are vectors. */
+static const char *features_of(struct oct_arena *a, const struct oct_target *t, const char *triple) {
+    if (strncmp(triple, "thumbv8.1m", 10) != 0) return t->features;
+    return oct_sprintf(a, "%s%s-mve.fp", t->features, *t->features ? "," : "");
+}
+
 /* From listen() to overheard(), what is written to stderr is kept: its first bytes, in `said`. Unwinds in between: never. */
 struct ear {
     int from, to;
@@ -113,11 +121,12 @@ static void prefer_post_indexed(const char *triple) {
     LLVMParseCommandLineOptions(2, words, "");
 }
 
-LLVMTargetMachineRef oct_ll_machine(const struct gen *g, const struct oct_target *t, const char **triple) {
+LLVMTargetMachineRef oct_ll_machine(struct gen *g, const struct oct_target *t, const char **triple) {
     char *why = NULL, said[400];
     LLVMTargetRef target;
     initialize();
     *triple = triple_of(g->a, t);
+    g->features = features_of(g->a, t, *triple);
     if (LLVMGetTargetFromTriple(*triple, &target, &why)) {
         oct_error(g->cx, nowhere, OCT_E6008, "LLVM makes no code for %s: %s", *triple, oct_strdup(g->a, why));
         LLVMDisposeMessage(why);
@@ -128,7 +137,7 @@ LLVMTargetMachineRef oct_ll_machine(const struct gen *g, const struct oct_target
     const LLVMRelocMode reloc = strstr(*triple, "-linux") ? LLVMRelocPIC : LLVMRelocDefault;
     const struct ear ear = listen_to_stderr();
     LLVMTargetMachineRef tm =
-        LLVMCreateTargetMachine(target, *triple, t->cpu, t->features, LLVMCodeGenLevelDefault, reloc, LLVMCodeModelDefault);
+        LLVMCreateTargetMachine(target, *triple, g->cpu, g->features, LLVMCodeGenLevelDefault, reloc, LLVMCodeModelDefault);
     overheard(ear, said, sizeof said);
     if (tm && !*said) return tm;
     if (tm) LLVMDisposeTargetMachine(tm);

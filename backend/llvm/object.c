@@ -74,7 +74,7 @@ static bool open_session(struct session *w, struct oct_ctx *cx, struct oct_arena
     struct gen *g = &w->g;
     const char *triple;
     *w = (struct session){.target = oct_ll_target_text(a, t), .open = true};
-    *g = (struct gen){.cx = cx, .a = a, .c = LLVMContextCreate(), .cpu = t->cpu, .features = t->features, .isa = t->isa};
+    *g = (struct gen){.cx = cx, .a = a, .c = LLVMContextCreate(), .cpu = t->cpu, .isa = t->isa};
     oct_defer(a, close_session, w);
     oct_ll_handle_faults(w->target);
     LLVMContextSetDiagnosticHandler(g->c, on_diagnostic, &w->frames);
