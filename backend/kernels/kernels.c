@@ -42,7 +42,8 @@ bool oct_kernel_build(struct oct_kbuild *b, const struct oct_kernel_info *info) 
     for (int i = 0; i < OCT_K_MAX_BUFS; i++) b->opened_in[i] = -1;
     b->opened_out = -1;
     if (!info->build(b)) return false;
-    lp_legalise(b->k, b->target->lacks);
+    const bool soft_floats = strcmp(oct_target_float_abi(b->target), "soft") == 0;
+    lp_legalise(b->k, b->target->lacks | (soft_floats ? LP_LACK_SQRT : LP_LACK_NONE));
     const char *why;
     if (!lp_verify(b->k, &why)) oct_internal(b->cx, b->node->span, "kernel %s for %s: %s", info->name, b->node->name, why);
     return true;

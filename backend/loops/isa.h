@@ -23,6 +23,7 @@ enum lp_lack {
     LP_LACK_DIV64 = 2,   /* 64-bit division */
     LP_LACK_MUL64 = 4,   /* any product of more than 32 bits */
     LP_LACK_SHIFT64 = 8, /* 64-bit shifts, but by what a compiler knows */
+    LP_LACK_SQRT = 16,   /* the root of a float: wherever floats are soft */
     LP_LACK_ARM = LP_LACK_DIV64,                                                        /* v7-M and later */
     LP_LACK_ARM_A = LP_LACK_DIV | LP_LACK_DIV64,                                        /* v7-A without the virtualisation extension */
     LP_LACK_THUMB1 = LP_LACK_DIV | LP_LACK_DIV64 | LP_LACK_MUL64 | LP_LACK_SHIFT64      /* v6-M */

@@ -1,7 +1,9 @@
 /* legal.c - writes what a machine lacks (isa.h) in rows that it has, so that no compiler has to call a library: products of more
- * than 32 bits by parts of 16, 64-bit shifts by words, division bit by bit. Kernels stay kernels: the evaluator runs the result,
- * and every printer spells it. Requires a kernel that lp_verify accepts. */
+ * than 32 bits by parts of 16, 64-bit shifts by words, division and square root bit by bit. Kernels stay kernels: the evaluator
+ * runs the result, and every printer spells it. Requires a kernel that lp_verify accepts. */
 #include "rows.h"
+
+#include <math.h>
 
 /* What rewriting one statement works on. All rows here go lane by lane. */
 struct work {
@@ -146,6 +148,41 @@ static void divide(const struct work *w) {
     lp_set(w->k, w->dst, is_signed ? choose(w, minus, op(w, LP_OP_sub, zero, left), left) : left);
 }
 
+/* ---- square root ------------------------------------------------------------------------------------------------------------
+ */
+
+/* 25 bits of the root of the mantissa, one a turn, the last of them for rounding (no root lies halfway between two floats). The
+ * exponent is halved; subnormals are scaled by 2^24 first. */
+static void square_root(const struct work *w) {
+    const struct lp_type word = lp_vector(LP_I32, w->lanes);
+    const struct lp_val zero = lp_flt(LP_F32, 0), x = w->arg[0];
+    struct lp_val tiny = op(w, LP_OP_lt, x, lp_flt(LP_F32, 0x1p-126));
+    struct lp_val normal = choose(w, tiny, op(w, LP_OP_fmul, x, lp_flt(LP_F32, 0x1p24)), x);
+    struct lp_val bits = lp_op(w->k, NULL, LP_OP_bits_of, word, 1, &normal, 0);
+    struct lp_val exponent = op(w, LP_OP_sub, shifted(w, LP_OP_sar, bits, 23), i32(127));
+    struct lp_val one = op(w, LP_OP_or, op(w, LP_OP_and, bits, i32(0x7fffff)), i32(0x800000)); /* 1 to 2, in 2^-23 */
+    struct lp_val m = lp_reg(w->k, word, "m"), root = lp_reg(w->k, word, "root"), rest = lp_reg(w->k, word, "rest");
+    lp_set(w->k, m, shifted(w, LP_OP_shl, op(w, LP_OP_shlv, one, op(w, LP_OP_and, exponent, i32(1))), 7));
+    lp_set(w->k, root, i32(0));
+    lp_set(w->k, rest, i32(0));
+    lp_loop(w->k, "bit", 25);
+    lp_set(w->k, rest, op(w, LP_OP_or, shifted(w, LP_OP_shl, rest, 2), shifted(w, LP_OP_shr, m, 30)));
+    lp_set(w->k, m, shifted(w, LP_OP_shl, m, 2));
+    lp_set(w->k, root, shifted(w, LP_OP_shl, root, 1));
+    struct lp_val twice = shifted(w, LP_OP_shl, root, 1), more = op(w, LP_OP_lt, twice, rest); /* rest < 2^28 */
+    lp_set(w->k, rest, op(w, LP_OP_sub, rest, choose(w, more, op(w, LP_OP_add, twice, i32(1)), i32(0))));
+    lp_set(w->k, root, op(w, LP_OP_add, root, choose(w, more, i32(1), i32(0))));
+    lp_end(w->k);
+    struct lp_val rounded = shifted(w, LP_OP_shr, op(w, LP_OP_add, root, op(w, LP_OP_and, root, i32(1))), 1);
+    struct lp_val half = op(w, LP_OP_add, shifted(w, LP_OP_sar, exponent, 1), choose(w, tiny, i32(126 - 12), i32(126)));
+    struct lp_val sum = op(w, LP_OP_add, rounded, shifted(w, LP_OP_shl, half, 23)); /* the mantissa's own 1 is the 127th */
+    struct lp_val found = lp_op(w->k, NULL, LP_OP_of_bits, w->dst.type, 1, &sum, 0);
+    /* 0, -0, infinity and NaN are their own roots. */
+    struct lp_val finite = choose(w, op(w, LP_OP_lt, x, lp_flt(LP_F32, INFINITY)), found, x);
+    struct lp_val positive = choose(w, op(w, LP_OP_lt, zero, x), finite, x);
+    lp_set(w->k, w->dst, choose(w, op(w, LP_OP_lt, x, zero), lp_flt(LP_F32, NAN), positive));
+}
+
 /* ---- which rows, and where they stand -------------------------------------------------------------------------------------- */
 
 static const struct rule {
@@ -165,6 +202,7 @@ static const struct rule {
     {LP_OP_sar, LP_IS(I64), LP_LACK_SHIFT64, shift_right_known},
     {LP_OP_div, LP_IS(I32) | LP_IS(U32), LP_LACK_DIV, divide},
     {LP_OP_div, LP_IS(I64), LP_LACK_DIV64, divide},
+    {LP_OP_fsqrt, LP_IS(F32), LP_LACK_SQRT, square_root},
 };
 
 static const struct rule *rule_of(const struct lp_kernel *k, const struct lp_stmt *s, unsigned lacks) {
