@@ -1,6 +1,6 @@
 #!/bin/sh
-# run.sh [--board microbit|an386|an500|an547] [--samples N] [--out FOLDER] [--llvm] [MODEL CAL.npy [TEST.npy]]: quantizes MODEL on CAL, compiles it
-# for the board's processor (Cortex-M0, M4, M7, M55), by the C compiler or by octavo's own LLVM back end, builds an image with the first N
+# run.sh [--board microbit|an386|an500|an505|an547] [--samples N] [--out FOLDER] [--llvm] [MODEL CAL.npy [TEST.npy]]: quantizes MODEL on CAL, compiles it
+# for the board's processor (Cortex-M0, M4, M7, M33, M55), by the C compiler or by octavo's own LLVM back end, builds an image with the first N
 # samples of TEST and the interpreter's answers in it, and boots that in qemu. Exit 0: every code is the interpreter's. The default model
 # is examples/digits. Where the counter of instructions ../shared/tools/qemu-icount is there, it also says how many an inference
 # executes; that is no time.
@@ -14,6 +14,7 @@ case ${choice:=an386} in
 microbit) cpu=cortex-m0plus machine=microbit abi=soft ;;
 an386) cpu=cortex-m4 machine=mps2-an386 ;;
 an500) cpu=cortex-m7 machine=mps2-an500 ;;
+an505) cpu=cortex-m33 machine=mps2-an505 ;;
 an547) cpu=cortex-m55 machine=mps3-an547 ;;
 *) echo "run.sh: there is no board $choice" >&2 && exit 64 ;;
 esac

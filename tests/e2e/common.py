@@ -60,20 +60,26 @@ def read(path):
         return f.read()
 
 
-def head(path, to, samples):
-    """The first samples of an npy file."""
+def npy_read(path):
+    """Element type, shape and bytes of an npy file."""
     raw = read(path)
     n = 10 + struct.unpack("<H", raw[8:10])[0]
     meta = ast.literal_eval(raw[10:n].decode())
-    shape = meta["shape"]
-    size = {"<f4": 4, "|i1": 1, "|u1": 1}[meta["descr"]]
-    for d in shape[1:]:
-        size *= d
-    meta["shape"] = (min(samples, shape[0]),) + shape[1:]
-    text = repr(meta)
+    return meta["descr"], meta["shape"], raw[n:]
+
+
+def npy_write(path, descr, shape, elements):
+    text = repr({"descr": descr, "fortran_order": False, "shape": tuple(shape)})
     text += " " * (-(len(text) + 11) % 64) + "\n"
-    with open(to, "wb") as f:
-        f.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode() + raw[n:n + size * meta["shape"][0]])
+    with open(path, "wb") as f:
+        f.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode() + elements)
+
+
+def head(path, to, samples):
+    """The first samples of an npy file."""
+    descr, shape, elements = npy_read(path)
+    samples = min(samples, shape[0])
+    npy_write(to, descr, (samples,) + shape[1:], elements[:len(elements) // shape[0] * samples])
     return to
 
 

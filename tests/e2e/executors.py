@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """The same bits everywhere: every shared network, quantized by octavo itself, and the digits example, by every executor: the C under
-two compilers, the LLVM back end's objects and its JIT, on this machine, on 32- and 64-bit Arm Linux, on three Cortex-M boards. Each
+two compilers, the LLVM back end's objects and its JIT, on this machine, on 32- and 64-bit Arm Linux, on Cortex-M boards. Each
 cell is the number of output codes that are not the interpreter's, over the number of test inputs; each comes from a program that was
 built and run here. All must be 0. OCTAVO_INPUTS=N: N inputs in every cell, as far as the test data go."""
 import dataclasses, os, re, subprocess, sys
 from concurrent.futures import ThreadPoolExecutor
 from common import FLOAT_MODELS, Tally, data, folder, model, need_shared, octavo, read, run, run_json, source
-from machines import AARCH64, ARMHF, HOST, M4, M7, M55, Machine
+from machines import AARCH64, ARMHF, BOARDS, HOST, M0PLUS, M33, M4, M55, M7, Machine
 
 DIGITS = os.path.join(source, "examples", "digits", "digits")
 # column: model, calibration data, test data
@@ -31,26 +31,31 @@ def by_c(name, machine, inputs, **kw):
     return Executor(name, machine, inputs, cc=kw.pop("cc", machine.cc), **kw)
 
 
+def both(name, machine, inputs):
+    """C by the machine's own compiler, and the LLVM back end's object."""
+    return by_c(f"{name}, C", machine, inputs), Executor(f"{name}, LLVM object", machine, inputs)
+
+
 EXECUTORS = (
     by_c("C, gcc", HOST, HERE, target="c99"),
     by_c("C, clang-19", HOST, HERE, target="c99", cc="clang-19"),
     by_c("C, gcc, x86-64-v3", HOST, HERE, target="x86-64-v3", needs="avx2"),
     by_c("C, clang-19, x86-64-v3", HOST, HERE, target="x86-64-v3", cc="clang-19", needs="avx2"),
     Executor("LLVM object", HOST),
+    Executor("LLVM object, x86-64-v2", HOST, target="x86-64-v2", needs="sse4_2"),
     Executor("LLVM object, x86-64-v3", HOST, target="x86-64-v3", needs="avx2"),
     Executor("LLVM object, x86-64-v4", HOST, target="x86-64-v4", needs="avx512bw"),
     Executor("LLVM object, x86-64-v4-vnni", HOST, target="x86-64-v4-vnni", needs="avx512_vnni"),
     Executor("JIT"),
-    by_c("aarch64, C", AARCH64, QEMU_USER),
-    Executor("aarch64, LLVM object", AARCH64, QEMU_USER),
-    Executor("aarch64, LLVM object, dotprod", AARCH64, QEMU_USER, target="aarch64-dotprod"),
-    by_c("armhf, C", ARMHF, QEMU_USER),
-    by_c("Cortex-M4, C", M4, BOARD),
-    Executor("Cortex-M4, LLVM object", M4, BOARD),
-    by_c("Cortex-M7, C", M7, BOARD),
-    Executor("Cortex-M7, LLVM object", M7, BOARD),
-    by_c("Cortex-M55, C", M55, BOARD),
-    Executor("Cortex-M55, LLVM object", M55, BOARD),
+    *both("aarch64", AARCH64, QEMU_USER),
+    Executor("aarch64 with dotprod, LLVM object", AARCH64, QEMU_USER, target="aarch64-dotprod"),
+    Executor("aarch64 with i8mm, LLVM object", AARCH64, QEMU_USER, target="aarch64-i8mm"),
+    *both("armhf", ARMHF, QEMU_USER),
+    *both("Cortex-M0+ (run by an M3)", M0PLUS, BOARD),
+    *both("Cortex-M4", M4, BOARD),
+    *both("Cortex-M7", M7, BOARD),
+    *both("Cortex-M33", M33, BOARD),
+    *both("Cortex-M55", M55, BOARD),
 )
 t = Tally()
 
@@ -83,7 +88,7 @@ def build(net, e):
     how = ["--cc", e.cc, "--cflags", "-O3"] if e.cc else []
     run("compile", f"{at}/q.8vo", "--target", e.target or e.machine.target, "--emit", "obj", *how, "-o", f"{to}/net")
     quantize = re.search(r"net_quantize_\w+", read(f"{to}/net.h").decode())[0]
-    main = "cortex-m" if e.machine in (M4, M7, M55) else "linux-arm"
+    main = "cortex-m" if e.machine in BOARDS else "linux-arm"
     ok, said = e.machine.build(f"{to}/program", f"{source}/examples/{main}/main.c", f"{source}/examples/samples.S", f"{to}/net.o",
                                flags=["-Wall", "-Werror", "-I", to, "-I", at, f"-Wa,-I,{at}", f"-DQUANTIZE={quantize}"])
     return (f"{to}/program", n) if t.check(ok, f"{net} by {e.name} does not link: {said}") else (None, n)

@@ -33,16 +33,19 @@ class Machine:
             return None, f"still running after {self.seconds} s"
 
 
-def board(name, qemu_name, cpu):
+def board(qemu_name, cpu, script, abi="hard"):
     """A board of examples/cortex-m; its text and its exit code come by semihosting."""
-    return Machine(cpu, f"arm-none-eabi-gcc -mcpu={cpu} -mthumb -mfloat-abi=hard",
-                   ("-nostartfiles", "-L", CORTEX_M, "-T", f"{CORTEX_M}/{name}.ld", "-Wl,--gc-sections,-z,noexecstack", f"{CORTEX_M}/board.c"),
+    return Machine(cpu, f"arm-none-eabi-gcc -mcpu={cpu} -mthumb -mfloat-abi={abi}",
+                   ("-nostartfiles", "-L", CORTEX_M, "-T", f"{CORTEX_M}/{script}.ld", "-Wl,--gc-sections,-z,noexecstack", f"{CORTEX_M}/board.c"),
                    ("qemu-system-arm", "-M", qemu_name, "-display", "none", "-monitor", "none", "-serial", "none", "-chardev", "stdio,id=text",
                     "-semihosting-config", "enable=on,chardev=text", "-kernel"))
 
 
 HOST = Machine("host", "gcc", (), ())
 AARCH64 = Machine("aarch64", "aarch64-linux-gnu-gcc", ("-static",), ("qemu-aarch64",))
-ARMHF = Machine("c99", "arm-linux-gnueabihf-gcc -mfpu=neon", ("-static",), ("qemu-arm",))
-M4, M7, M55 = board("an386", "mps2-an386", "cortex-m4"), board("an500", "mps2-an500", "cortex-m7"), board("an547", "mps3-an547", "cortex-m55")
-BOARDS = M4, M7, M55
+ARMHF = Machine("armv7", "arm-linux-gnueabihf-gcc -mfpu=neon", ("-static",), ("qemu-arm",))
+# No emulated board with a Cortex-M0+ has the memory; a Cortex-M3 executes all its instructions.
+M0PLUS = board("mps2-an385", "cortex-m0plus", "an386", abi="soft")
+M4, M7 = board("mps2-an386", "cortex-m4", "an386"), board("mps2-an500", "cortex-m7", "an500")
+M33, M55 = board("mps2-an505", "cortex-m33", "an505"), board("mps3-an547", "cortex-m55", "an547")
+BOARDS = M0PLUS, M4, M7, M33, M55

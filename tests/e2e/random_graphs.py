@@ -1,469 +1,193 @@
 #!/usr/bin/env python3
-"""Random integer graphs: the interpreter and the compiled C must give the same bytes (P8).
+"""Random integer graphs: the same bytes from the interpreter, compiled C and the LLVM back end's objects, on this machine, on 64- and
+32-bit Arm Linux and on Cortex-M boards.
 
-Makes OCTAVO_GRAPHS graphs (default 300) of 2 to 30 ops over odd shapes, extreme zero points, 8 and 16 bits, every profile and all
-attributes, runs each on random inputs by `octavo run --engine interp` and `--engine c`, and compares. Prints how often each op and
-attribute occurred. Fails when an op with an integer form occurred fewer than 20 times, on any difference, on any error that is not
-a back end's refusal (E6001 to E6003; counted and printed), and when more than 3 % are refused. OCTAVO_SEED chooses the series; a
-failing graph is kept and named."""
-import collections, json, math, os, random, re, struct, subprocess, sys
+Makes OCTAVO_GRAPHS graphs (default 500; graphs.py), in batches of 50; a program runs all graphs of a batch and compares with the
+interpreter's outputs, and looks that nothing is written beside outputs and arena. Prints how many graphs each executor ran, and how
+often each op and attribute occurred. Fails on any difference and any refusal, and when an op with an integer form occurred fewer than 20
+times. OCTAVO_SEED chooses the series; a failing graph is kept and named."""
+import collections, dataclasses, os, random, re, shutil, subprocess, sys, threading
 from concurrent.futures import ThreadPoolExecutor
+from common import Tally, folder, npy_read, npy_write, octavo, run_json, source
+from graphs import NPY, Graph, codes
+from machines import AARCH64, ARMHF, BOARDS, CORTEX_M, HOST, M4, M55, Machine
 
-octavo, out = os.environ["OCTAVO"], os.environ["OCTAVO_OUT"]
-count, seed0 = int(os.environ.get("OCTAVO_GRAPHS", 300)), int(os.environ.get("OCTAVO_SEED", 1))
-LIMITS = {"i8": (-128, 127), "u8": (0, 255), "i16": (-32768, 32767)}
-NPY = {"f32": ("<f4", "f"), "i8": ("|i1", "b"), "u8": ("|u1", "B"), "i16": ("<i2", "h")}
+count, seed0 = int(os.environ.get("OCTAVO_GRAPHS", 500)), int(os.environ.get("OCTAVO_SEED", 1))
+BATCH, SAMPLES = 50, 3
 NOT_INTEGER = {"input", "const", "batchnorm", "observe"}  # rows without an integer form
 WANTED = 20
-REFUSED = {"E6001", "E6002", "E6003"}  # what a back end may say to a graph: no kernel, no accumulator, no requantization
-MOST_REFUSED = 0.03
-coverage, refused = collections.Counter(), collections.Counter()
+C_TYPE = {"|i1": "int8_t", "|u1": "uint8_t", "<i2": "int16_t", "<f4": "float"}
+INPUTS = os.path.join(source, "tests", "e2e", "Inputs")
 
 
-class Value:
-    def __init__(self, name, dtype, dims, scale, zero):
-        self.name, self.dtype, self.dims, self.scale, self.zero = name, dtype, list(dims), scale, zero
-
-    def type(self):
-        dims = ",".join(str(d) for d in self.dims)
-        return f"f32[{dims}]" if self.dtype == "f32" else f"{self.dtype}[{dims}] scale={self.scale!r} zero={self.zero}"
-
-    def elements(self):
-        n = 1
-        for d in self.dims:
-            n *= 1 if d == "N" else d
-        return n
+@dataclasses.dataclass(frozen=True)
+class Executor:
+    name: str
+    machine: Machine       # None: JIT
+    batches: range         # of each ten batches
+    cc: str = None         # compiles the graphs' C; None: the LLVM back end makes objects
+    target: str = None     # other than the machine's
+    image: int = BATCH     # graphs in one program
+    share: int = BATCH     # graphs of each batch
 
 
-class Graph:
-    def __init__(self, seed):
-        self.r, self.seed, self.lines, self.values, self.consts, self.n, self.used = random.Random(seed), seed, [], [], [], 0, collections.Counter()
-        r = self.r
-        self.batch = r.choice(["N", "N", 1, 2])
-        self.pot = r.random() < 0.12  # every scale a power of two, every rounding a shift
-        self.types = ["i8", "i8", "i8", "u8", "i16"] if r.random() < 0.25 else ["i8", "i8", "i8", "u8"]
-        for i in range(r.choice([1, 1, 1, 2])):
-            if r.random() < 0.75:
-                dims = [self.batch, r.choice([1, 2, 3, 4, 5, 7, 8, 9, 16, 17]), r.choice([1, 3, 5, 6, 8, 11]), r.choice([1, 2, 4, 5, 7, 8, 13])]
-            else:
-                dims = [self.batch, r.choice([1, 3, 8, 10, 31, 64])]
-            float_in = r.random() < 0.25
-            v = Value(f"in{i}", "f32" if float_in else r.choice(self.types), dims, self.scale(), 0)
-            if not float_in:
-                v.zero = self.zero(v.dtype)
-            self.lines.append(f"input {v.name} : {v.type()}")
-            if float_in:
-                self.used["input"] += 1
-                q = Value(f"q{i}", "i8", dims, self.scale(), self.zero("i8"))
-                self.emit("quantize", [v.name], q, r.choice(["", "divide=rcp", "order=after"]))
-                v = q
-            self.values.append(v)
-        self.inputs = [l.split()[1] for l in self.lines if l.startswith("input")]
+ALL, BOARD_BATCH = range(10), range(1)
+EXECUTORS = [
+    Executor("C, gcc -O1", HOST, ALL, "gcc -O1", "c99"),
+    Executor("LLVM object", HOST, ALL),
+    Executor("aarch64, LLVM object", AARCH64, ALL),
+    Executor("aarch64 with dotprod, LLVM object", AARCH64, range(1, 2), target="aarch64-dotprod"),
+    Executor("JIT", None, range(2, 3)),
+    Executor("aarch64, C", AARCH64, range(3, 4), AARCH64.cc + " -O2"),
+    Executor("aarch64 with i8mm, LLVM object", AARCH64, range(5, 6), target="aarch64-i8mm"),
+    Executor("armhf, C", ARMHF, range(4, 5), ARMHF.cc + " -O2"),
+    Executor("armhf, LLVM object", ARMHF, range(4, 5)),
+]
+for machine in BOARDS:
+    how = {"image": 10 if machine is M55 else BATCH,  # its board has 512 KB for code and constants
+           "share": BATCH if machine in (M4, M55) else 20}
+    EXECUTORS += [Executor(f"{machine.target}, C", machine, BOARD_BATCH, machine.cc + " -O1", **how),
+                  Executor(f"{machine.target}, LLVM object", machine, BOARD_BATCH, **how)]
 
-    def scale(self):
-        if self.pot:
-            return 2.0 ** self.r.randint(-8, 1)
-        return self.r.choice([0.5, 0.0078125, 0.1, 0.037, 0.25, 1.0, round(self.r.uniform(0.005, 0.9), 6)])
-
-    def zero(self, dtype):
-        lo, hi = LIMITS[dtype]
-        return self.r.choice([lo, hi, 0 if lo < 0 else 128, self.r.randint(lo, hi)])
-
-    def emit(self, op, operands, v, attrs=""):
-        self.used[op] += 1
-        for a in attrs.split():
-            self.used[f"{op}.{a.split('=')[0]}"] += 1
-        self.lines.append(f"{v.name} : {v.type()} = {op}({', '.join(operands)})" + (f" {attrs}" if attrs else ""))
-        if all(v is not w for w in self.values):
-            self.values.append(v)
-
-    def fresh(self, dims, dtype=None, like=None):
-        self.n += 1
-        if like:
-            return Value(f"v{self.n}", like.dtype, dims, like.scale, like.zero)
-        dtype = dtype or self.r.choice(self.types)
-        return Value(f"v{self.n}", dtype, dims, self.scale(), self.zero(dtype))
-
-    def const(self, dtype, dims, within, scales=None, zero=None):
-        name = f"k{len(self.consts)}"
-        self.consts.append(name)
-        t = f"{dtype}[{','.join(map(str, dims))}]"
-        if isinstance(scales, list):
-            if len(scales) > 8:
-                scales = self.scale() / (16.0 if self.pot else 10.0)  # more than eight go to a file: per tensor here
-            else:
-                t += f" scale[0]=({', '.join(repr(s) for s in scales)})"
-        if isinstance(scales, float):
-            t += f" scale={scales!r} zero={zero or 0}"
-        self.lines.append(f"const @{name} : {t} = random seed={self.r.randint(1, 10**6)} within=({float(within[0])},{float(within[1])})")
-        return "@" + name
-
-    def profile(self):
-        return "profile=pot" if self.pot else self.r.choice(["profile=q31", "profile=q31", "profile=tflm", "profile=onnx"])
-
-    def clip(self, v):
-        lo, hi = LIMITS[v.dtype]
-        if self.r.random() < 0.6:
-            return ""
-        a, b = sorted(self.r.sample(range(lo, hi + 1), 2))
-        return f" clip=({float(a)},{float(b)})"
-
-    def pick(self, rank=None):
-        c = [v for v in self.values if rank is None or len(v.dims) in (rank if isinstance(rank, tuple) else (rank,))]
-        return self.r.choice(c[-6:]) if c else None
-
-    def bytes(self):
-        """A value of 8-bit codes."""
-        c = [v for v in self.values if v.dtype != "i16"]
-        return self.r.choice(c[-6:]) if c else None
-
-    def weights(self, dims, x, reduction):
-        """Full-range int8 weights, scaled so that results spread over the codes."""
-        lo, hi = self.r.choice([(-128, 128), (-127, 128), (-20, 21), (127, 128), (-128, -127)])
-        per = self.r.random() < 0.5
-        base = [round(self.r.uniform(0.2, 1.5) * 3.0 / (max(1, reduction) ** 0.5 * 60 * x.scale), 7) for _ in range(dims[0] if per else 1)]
-        base = [min(max(b, 1e-6), 100.0) for b in base]
-        if self.pot:
-            base = [2.0 ** math.floor(math.log2(b)) for b in base]
-        w = self.const("i8", dims, (lo, hi), base if per and len(base) <= 8 else base[0])
-        b = self.const("i32", [dims[0]], self.r.choice([(-2000, 2000), (-100000, 100000), (0, 1)])) if self.r.random() < 0.8 else None
-        return [w] + ([b] if b else [])
-
-    # ---- one method an op: returns False when it does not fit what is there --------------------------------------------------------
-    def window(self, x, most=5):
-        r = self.r
-        kh, kw = r.choice([1, 2, 3, 3, most]), r.choice([1, 2, 3, 3, most])
-        dh, dw = r.choice([1, 1, 1, 2]), r.choice([1, 1, 1, 2, 3])
-        pad = [r.randint(0, min(2, (k - 1) * d)) for k, d in ((kh, dh), (kw, dw), (kh, dh), (kw, dw))]
-        sh, sw = r.choice([1, 1, 2, 3]), r.choice([1, 1, 2])
-        oh = (x.dims[2] + pad[0] + pad[2] - (kh - 1) * dh - 1) // sh + 1
-        ow = (x.dims[3] + pad[1] + pad[3] - (kw - 1) * dw - 1) // sw + 1
-        ok = oh >= 1 and ow >= 1 and x.dims[2] + pad[0] + pad[2] >= (kh - 1) * dh + 1 and x.dims[3] + pad[1] + pad[3] >= (kw - 1) * dw + 1
-        return (kh, kw, dh, dw, pad, sh, sw, oh, ow) if ok else None
-
-    def conv2d(self):
-        x = self.pick(4)
-        win = x and self.window(x)
-        if not win:
-            return False
-        kh, kw, dh, dw, pad, sh, sw, oh, ow = win
-        c = x.dims[1]
-        kind = self.r.choice(["full", "full", "depthwise", "grouped"])
-        groups = 1 if kind == "full" else c if kind == "depthwise" else self.r.choice([g for g in range(1, c + 1) if c % g == 0])
-        o = groups * self.r.choice([1, 1, 2, 3]) if groups > 1 else self.r.choice([1, 2, 3, 4, 5, 8, 11, 16, 17])
-        if o > 40:
-            return False
-        y = self.fresh([x.dims[0], o, oh, ow])
-        w = self.weights([o, c // groups, kh, kw], x, c // groups * kh * kw)
-        self.emit("conv2d", [x.name] + w, y, f"pad=({','.join(map(str, pad))}) stride=({sh},{sw}) dilation=({dh},{dw}) groups={groups}{self.clip(y)} {self.profile()}")
-        return True
-
-    def dense(self):
-        x = self.pick((2, 3))
-        if not x:
-            return False
-        o = self.r.choice([1, 2, 4, 5, 10, 16, 33])
-        y = self.fresh(x.dims[:-1] + [o])
-        self.emit("dense", [x.name] + self.weights([o, x.dims[-1]], x, x.dims[-1]), y, f"{self.profile()}{self.clip(y)}".strip())
-        return True
-
-    def matmul(self):
-        x = self.pick((3, 4))
-        if not x:
-            return False
-        perm = list(range(len(x.dims)))
-        perm[-1], perm[-2] = perm[-2], perm[-1]
-        t = self.fresh([x.dims[i] for i in perm], like=x)
-        self.emit("transpose", [x.name], t, f"perm=({','.join(map(str, perm))})")
-        y = self.fresh(x.dims[:-1] + [x.dims[-2]])
-        self.emit("matmul", [x.name, t.name], y, f"{self.profile()}{self.clip(y)}")
-        return True
-
-    def pointwise(self, op, attrs=""):
-        x = self.pick()
-        y = self.fresh(x.dims)
-        self.emit(op, [x.name], y, (attrs + " " + self.profile()).strip())
-        return True
-
-    def relu(self): return self.pointwise("relu")
-    def relu6(self): return self.pointwise("relu6")
-    def sigmoid(self): return self.pointwise("sigmoid")
-    def tanh(self): return self.pointwise("tanh")
-    def hardswish(self): return self.pointwise("hardswish")
-    def hardsigmoid(self): return self.pointwise("hardsigmoid")
-    def exp(self): return self.pointwise("exp")
-    def sqrt(self): return self.pointwise("sqrt")
-    def leaky_relu(self): return self.pointwise("leaky_relu", f"alpha={self.r.choice([0.1, 0.2, 0.01, 0.5])}")
-    def clip_(self): return self.pointwise("clip", f"clip=({self.r.choice([-1.0, 0.0, -2.5])},{self.r.choice([1.0, 3.0, 6.0])})")
-
-    def lut(self):
-        x = self.bytes()
-        if not x:
-            return False
-        y = self.fresh(x.dims, self.r.choice(["i8", "u8"]))
-        lo, hi = LIMITS[y.dtype]
-        self.emit("lut", [x.name, self.const(y.dtype, [256], (lo, hi + 1))], y)
-        return True
-
-    def softmax(self):
-        x, profile = self.bytes(), self.profile()
-        if not x:
-            return False
-        y = self.fresh(x.dims, self.r.choice(["i8", "i8", "u8"]))
-        if profile == "profile=tflm" or self.r.random() < 0.3:  # tflm takes no other parameters
-            y.scale, y.zero = 0.00390625, LIMITS[y.dtype][0]
-        self.emit("softmax", [x.name], y, f"axis={self.r.randint(1, len(x.dims) - 1)} {profile}")
-        return True
-
-    def binary(self, op):
-        r, x = self.r, self.pick()
-        y = self.fresh(x.dims)
-        same = [v for v in self.values if v.dims == x.dims]
-        if r.random() < 0.6:
-            b = r.choice(same).name
-        else:  # a constant: scalar, per channel, or whole
-            dims = r.choice([[1], [x.dims[1]] + [1] * (len(x.dims) - 2), [1 if d == "N" else d for d in x.dims[1:]]])
-            dtype = self.r.choice(self.types)
-            lo, hi = LIMITS[dtype]
-            b = self.const(dtype, dims, (lo, hi + 1), self.scale(), self.zero(dtype))
-        self.emit(op, [x.name, b] if r.random() < 0.8 or b.startswith("@") else [b, x.name], y, f"{self.profile()}{self.clip(y)}")
-        return True
-
-    def add(self): return self.binary("add")
-    def sub(self): return self.binary("sub")
-    def mul(self): return self.binary("mul")
-
-    def pool(self, op):
-        x = self.pick(4)
-        win = x and self.window(x, 4)
-        if not win:
-            return False
-        kh, kw, dh, dw, pad, sh, sw, oh, ow = win
-        if op == "avg_pool2d":
-            dh = dw = 1
-        pad = [min(pad[0], kh - 1), min(pad[1], kw - 1), min(pad[2], kh - 1), min(pad[3], kw - 1)]
-        span = lambda size, a, b, k, d, s: (size + a + b - (k - 1) * d - 1) // s + 1
-        oh, ow = span(x.dims[2], pad[0], pad[2], kh, dh, sh), span(x.dims[3], pad[1], pad[3], kw, dw, sw)
-        if oh < 1 or ow < 1 or x.dims[2] + pad[0] + pad[2] < (kh - 1) * dh + 1 or x.dims[3] + pad[1] + pad[3] < (kw - 1) * dw + 1:
-            return False
-        attrs = f"pad=({','.join(map(str, pad))}) kernel=({kh},{kw}) stride=({sh},{sw})"
-        if op == "max_pool2d":
-            y = self.fresh([x.dims[0], x.dims[1], oh, ow], like=x)
-            attrs += f" dilation=({dh},{dw})"
-        else:
-            y = self.fresh([x.dims[0], x.dims[1], oh, ow])
-            attrs += self.r.choice(["", " count_pad"]) + " " + self.profile()
-        self.emit(op, [x.name], y, attrs)
-        return True
-
-    def max_pool2d(self): return self.pool("max_pool2d")
-    def avg_pool2d(self): return self.pool("avg_pool2d")
-
-    def mean(self):
-        x = self.pick((3, 4))
-        if not x:
-            return False
-        axes = sorted(self.r.sample(range(1, len(x.dims)), self.r.randint(1, len(x.dims) - 1)))
-        keep = self.r.random() < 0.5 or len(axes) == len(x.dims) - 1  # a result keeps at least two axes
-        dims = [1 if i in axes else d for i, d in enumerate(x.dims)] if keep else [d for i, d in enumerate(x.dims) if i not in axes]
-        self.emit("mean", [x.name], self.fresh(dims), f"axes=({','.join(map(str, axes))})" + (" keepdims" if keep else "") + " " + self.profile())
-        return True
-
-    def reshape(self):
-        x = self.pick()
-        per = 1
-        for d in x.dims[1:]:
-            per *= d
-        divisors = [d for d in range(1, per + 1) if per % d == 0]
-        a = self.r.choice(divisors)
-        dims = [x.dims[0], a, per // a]
-        self.emit("reshape", [x.name], self.fresh(dims, like=x), f"shape=({','.join(map(str, dims))})")
-        return True
-
-    def flatten(self):
-        x = self.pick((3, 4))
-        if not x:
-            return False
-        per = 1
-        for d in x.dims[1:]:
-            per *= d
-        self.emit("flatten", [x.name], self.fresh([x.dims[0], per], like=x), "axis=1")
-        return True
-
-    def unsqueeze(self):
-        x = self.pick((2, 3))
-        if not x:
-            return False
-        at = self.r.randint(1, len(x.dims))
-        dims = x.dims[:at] + [1] + x.dims[at:]
-        y = self.fresh(dims, like=x)
-        self.emit("unsqueeze", [x.name], y, f"axes=({at})")
-        if self.r.random() < 0.5:
-            self.emit("squeeze", [y.name], self.fresh(x.dims, like=x), f"axes=({at})")
-        return True
-
-    def squeeze(self):
-        c = [v for v in self.values if len(v.dims) > 2 and 1 in v.dims[1:]]
-        if not c:
-            return False
-        x = self.r.choice(c)
-        at = self.r.choice([i for i in range(1, len(x.dims)) if x.dims[i] == 1])
-        self.emit("squeeze", [x.name], self.fresh(x.dims[:at] + x.dims[at + 1:], like=x), f"axes=({at})")
-        return True
-
-    def transpose(self):
-        x = self.pick((3, 4))
-        if not x:
-            return False
-        perm = list(range(1, len(x.dims)))
-        self.r.shuffle(perm)
-        perm = [0] + perm
-        self.emit("transpose", [x.name], self.fresh([x.dims[i] for i in perm], like=x), f"perm=({','.join(map(str, perm))})")
-        return True
-
-    def slice(self):
-        x = self.pick()
-        axis = self.r.randint(1, len(x.dims) - 1)
-        d = x.dims[axis]
-        step = self.r.choice([1, 1, 2, 3, -1])
-        begin, end = (self.r.randint(0, d - 1), d) if step > 0 else (d - 1, -d - 1)
-        n = len(range(d)[begin:end:step]) if step > 0 else len(range(d)[::step])
-        dims = list(x.dims)
-        dims[axis] = n
-        self.emit("slice", [x.name], self.fresh(dims, like=x), f"axes=({axis}) begin=({begin}) end=({end}) step=({step})")
-        return True
-
-    def pad(self):
-        x = self.pick()
-        before = [0] + [self.r.randint(0, 2) for _ in x.dims[1:]]
-        after = [0] + [self.r.randint(0, 2) for _ in x.dims[1:]]
-        dims = [x.dims[0]] + [d + a + b for d, a, b in zip(x.dims[1:], before[1:], after[1:])]
-        y = self.fresh(dims, like=x)
-        if y.elements() > 20000:
-            return False
-        self.emit("pad", [x.name], y, f"pads=({','.join(map(str, before + after))}) value={self.r.choice([0.0, 0.0, 1.5, -2.0])}")
-        return True
-
-    def concat(self):
-        x = self.pick()
-        axis = self.r.randint(1, len(x.dims) - 1)
-        others = [v for v in self.values if len(v.dims) == len(x.dims) and all(a == b for i, (a, b) in enumerate(zip(v.dims, x.dims)) if i != axis)]
-        parts = [x] + [self.r.choice(others) for _ in range(self.r.randint(1, 2))]
-        dims = list(x.dims)
-        dims[axis] = sum(p.dims[axis] for p in parts)
-        y = self.fresh(dims, like=x if self.r.random() < 0.5 else None)
-        if y.elements() > 20000:
-            return False
-        self.emit("concat", [p.name for p in parts], y, f"axis={axis} {self.profile()}")
-        return True
-
-    def requantize(self):
-        x = self.pick()
-        y = self.fresh(x.dims)
-        self.emit("requantize", [x.name], y, f"{self.profile()}{self.clip(y)}")
-        return True
-
-    def dequantize(self):
-        x = self.pick()
-        f = Value(self.fresh(x.dims).name, "f32", x.dims, 0, 0)
-        self.emit("dequantize", [x.name], f)
-        self.values.remove(f)
-        self.outputs.append(f.name)
-        return True
-
-    def build(self):
-        self.outputs = []
-        ops = [self.conv2d, self.conv2d, self.dense, self.dense, self.matmul, self.relu, self.relu6, self.sigmoid, self.tanh, self.hardswish,
-               self.hardsigmoid, self.exp, self.sqrt, self.leaky_relu, self.clip_, self.lut, self.softmax, self.add, self.sub, self.mul, self.max_pool2d,
-               self.avg_pool2d, self.mean, self.reshape, self.flatten, self.squeeze, self.unsqueeze, self.transpose, self.slice, self.pad, self.concat,
-               self.requantize, self.dequantize]
-        want, tries = self.r.randint(2, 30), 0
-        while sum(self.used.values()) and len([l for l in self.lines if " = " in l and not l.startswith("const")]) < want and tries < 300 or tries == 0:
-            tries += 1
-            self.r.choice(ops)()
-        self.outputs += [self.values[-1].name] + ([self.r.choice(self.values).name] if self.r.random() < 0.3 else [])
-        outputs = list(dict.fromkeys(o for o in self.outputs if o not in self.inputs)) or [self.values[-1].name]
-        return f"octavo 1\nmodel g{self.seed}\n" + "\n".join(self.lines) + "\n" + "".join(f"output {o}\n" for o in outputs), outputs
+t, lock = Tally(), threading.Lock()
+coverage, ran = collections.Counter(), collections.Counter()
+failed = set()
 
 
-def write_input(path, line, rng, samples):
-    kind = line.split(" : ")[1].split("[")[0]
-    dims = [samples if d == "N" else int(d) for d in line.split("[")[1].split("]")[0].split(",")]
-    n = 1
-    for d in dims:
-        n *= d
-    if kind == "f32":
-        data = struct.pack(f"<{n}f", *[rng.choice([0.0, -0.0, 1e9, -1e9, 0.5, rng.gauss(0, 20)]) if rng.random() < 0.2 else rng.gauss(0, 20) for _ in range(n)])
-    else:
-        lo, hi = LIMITS[kind]
-        codes = [rng.choice([lo, hi]) if rng.random() < 0.2 else rng.randint(lo, hi) for _ in range(n)]
-        data = struct.pack(f"<{n}{NPY[kind][1]}", *codes)
-    descr = NPY[kind][0]
-    head = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': ({', '.join(map(str, dims))},), }}"
-    head += " " * (-(len(head) + 11) % 64) + "\n"
-    with open(path, "wb") as f:
-        f.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + data)
+class Case:
+    """A graph with inputs and the interpreter's outputs, in a folder of its own."""
+    def __init__(self, i):
+        self.i, self.name = i, f"g{i}"
+        g = Graph(seed0 * 1000003 + i)
+        text, self.outputs = g.build()
+        self.folder, self.inputs = folder(self.name), [v.name for v in g.inputs]
+        self.samples = SAMPLES if g.batch == "N" else 1
+        with open(self.path("g.8vo"), "w") as f:
+            f.write(text)
+        rng = random.Random(i)
+        for v in g.inputs:
+            data, shape = codes(v, rng, SAMPLES)
+            npy_write(self.path(v.name + ".npy"), NPY[v.dtype][0], shape, data)
+        with lock:
+            coverage.update(g.used)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def check(self, ok, what):
+        with lock:
+            if not t.check(ok, f"{self.name} ({self.path('g.8vo')}): {what}"):
+                failed.add(self.i)
+        return ok
+
+    def octavo(self, *args):
+        p = subprocess.run([octavo, args[0], self.path("g.8vo"), *args[1:]], capture_output=True, text=True)
+        return self.check(p.returncode == 0, f"{' '.join(args)}: exit {p.returncode}: {p.stderr.strip()[:400]}")
+
+    def run(self, engine):
+        """The outputs: element type and bytes of each; None when that failed."""
+        x = [a for i in self.inputs for a in ("--input", f"{i}={self.path(i)}.npy")]
+        y = [a for o in self.outputs for a in ("-o", f"{o}={self.path(o)}.{engine}.npy")]
+        return self.octavo("run", "--engine", engine, *x, *y) and [npy_read(self.path(f"{o}.{engine}.npy")) for o in self.outputs]
+
+    def interpret(self):
+        self.want = self.run("interp")
+        return bool(self.want)
 
 
-def one(i):
-    g = Graph(seed0 * 1000003 + i)
-    text, outputs = g.build()
-    folder = os.path.join(out, f"g{i}")
-    os.makedirs(folder, exist_ok=True)
-    model = os.path.join(folder, "g.8vo")
-    with open(model, "w") as f:
-        f.write(text)
-    rng = random.Random(i)
-    args = []
-    for line in text.splitlines():
-        if line.startswith("input "):
-            name = line.split()[1]
-            write_input(os.path.join(folder, name + ".npy"), line, rng, 3)
-            args += ["--input", f"{name}={folder}/{name}.npy"]
-    for engine in ("interp", "c"):
-        outs = [x for o in outputs for x in ("-o", f"{o}={folder}/{o}.{engine}.npy")]
-        how = [octavo, "run", model, "--engine", engine] + (["--cflags", "-O1"] if engine == "c" else [])
-        p = subprocess.run(how + args + outs, capture_output=True, text=True)
-        ids = set(re.findall(r"error: .*\[(E\d+)\]", p.stderr))
-        if engine == "c" and p.returncode == 69 and ids and ids <= REFUSED:
-            refused.update(ids)
-            return None, None
-        if p.returncode:
-            return g.used, f"graph {i} ({model}): --engine {engine} exits {p.returncode}: {p.stderr.strip()[:400]}"
-    for o in outputs:
-        a, b = (open(f"{folder}/{o}.{e}.npy", "rb").read() for e in ("interp", "c"))
-        if a != b:
-            return g.used, f"graph {i} ({model}): output {o} differs between interpreter and C"
-    for f in os.listdir(folder):
-        os.unlink(os.path.join(folder, f))
-    os.rmdir(folder)
-    return g.used, None
+def split(data, samples):
+    n = len(data) // samples
+    return [data[i * n:(i + 1) * n] for i in range(samples)]
+
+
+def write_program(d, cases):
+    """graphs.h and data.bin of Inputs/graphs.c for graphs whose headers stand in d."""
+    heads, calls, rows, blob, most_output, gap = [], [], [], bytearray(), 0, 64
+    for c in cases:
+        given = [npy_read(c.path(f"{i}.npy")) for i in c.inputs]
+        ports = [[split(data, c.samples) for _, _, data in side] for side in (given, c.want)]
+        x = [f"({'const ' + C_TYPE[kind]} *)x[{k}]" for k, (kind, _, _) in enumerate(given)]
+        y = [f"({C_TYPE[kind]} *)y[{k}]" for k, (kind, _, _) in enumerate(c.want)]
+        sizes = ["{" + ", ".join(str(len(s[0])) for s in side) + "}" for side in ports]
+        heads.append(f'#include "{c.name}.h"\n')
+        calls.append(f"static int call_{c.name}(const void *const *x, void *const *y, void *arena) {{ return {c.name}_run({', '.join(x + y)}, arena); }}\n")
+        rows.append(f'    {{"{c.name}", call_{c.name}, {c.name.upper()}_ARENA_SIZE, {c.samples}, {sizes[0]}, {sizes[1]}}},\n')
+        for s in range(c.samples):
+            for piece in (p[s] for side in ports for p in side):
+                blob += piece + bytes(-len(piece) % gap)
+        most_output = max(most_output, sum(len(s[0]) + 2 * gap for s in ports[1]))
+    with open(f"{d}/data.bin", "wb") as f:
+        f.write(blob)
+    arena = "union { " + " ".join(f"char {c.name}[{c.name.upper()}_ARENA_SIZE + 1];" for c in cases) + " }"
+    with open(f"{d}/graphs.h", "w") as f:
+        f.writelines(heads + calls + ["static const struct graph graphs[] = {\n", *rows, "};\n"])
+        f.write(f"enum {{ MOST_OUTPUT = {most_output}, MOST_ARENA = sizeof({arena}) }};\n")
+
+
+def run_image(e, d, cases):
+    """One program with these graphs, by executor e."""
+    emit = ["--emit", "c" if e.cc else "obj"]
+    cases = [c for c in cases if c.octavo("compile", "--io", "float", "--target", e.target or e.machine.target, *emit, "-o", f"{d}/{c.name}")]
+    if not cases:
+        return
+    write_program(d, cases)
+    flags = ["-Wall", "-Werror", "-I", d, f"-Wa,-I,{d}"] + (["-DBOARD", "-I", CORTEX_M] if e.machine in BOARDS else [])
+    files = [f"{d}/{c.name}.{'c' if e.cc else 'o'}" for c in cases]
+    machine = dataclasses.replace(e.machine, cc=e.cc) if e.cc else e.machine
+    ok, said = machine.build(f"{d}/program", f"{INPUTS}/graphs.c", f"{INPUTS}/graphs.S", *files, flags=flags)
+    if not t.check(ok, f"{e.name} in {d}: {said}"):
+        return failed.update(c.i for c in cases)
+    code, text = machine.run(f"{d}/program")
+    wrong = dict(re.findall(r"^(g\d+) (\d+)$", text, re.M))
+    for c in cases:
+        c.check(wrong.get(c.name) == "0", f"{e.name}: " + (f"{wrong[c.name]} bytes differ" if c.name in wrong else f"did not run: exit {code}: {text[-400:]}"))
+        ran[e.name] += c.name in wrong
+    t.check(code == 0, f"{e.name} in {d}: exit {code}")
+
+
+def run_jit(cases):
+    for c in cases:
+        c.check(c.run("jit") == c.want, "JIT differs")
+        ran["JIT"] += 1
+
+
+def run_batch(first):
+    cases = [c for c in map(Case, range(first, min(first + BATCH, count))) if c.interpret()]
+    for e in EXECUTORS:
+        if first // BATCH % 10 not in e.batches:
+            continue
+        if not e.machine:
+            run_jit(cases)
+            continue
+        for at in range(0, min(len(cases), e.share), e.image):
+            d = folder(f"batch{first}-{re.sub(r'[^a-z0-9A-Z]+', '-', e.name)}-{at}")
+            run_image(e, d, cases[at:min(at + e.image, e.share)])
+            if not failed.intersection(c.i for c in cases):
+                shutil.rmtree(d)
+    for c in cases:
+        if c.i not in failed:
+            shutil.rmtree(c.folder)
 
 
 def main():
-    os.makedirs(out, exist_ok=True)
+    for e in EXECUTORS:
+        if e.machine:
+            e.machine.need()
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(one, range(count)))
-    faults = [f for _, f in results if f]
-    for used, _ in results:
-        coverage.update(used or {})
-    table = json.loads(subprocess.run([octavo, "ops", "--json"], capture_output=True, text=True, check=True).stdout)
+        list(pool.map(run_batch, range(0, count, BATCH)))
+    table = run_json("ops")
     rows = [o["name"] for o in (table["ops"] if isinstance(table, dict) else table)]
     print("op x attribute coverage:")
     for op in rows:
         attrs = "  ".join(f"{k.split('.')[1]} {v}" for k, v in sorted(coverage.items()) if k.startswith(op + "."))
         print(f"  {op:12} {coverage[op]:5}  {attrs}")
-    rare = [op for op in rows if op not in NOT_INTEGER and coverage[op] < WANTED]
-    for f in faults[:20]:
-        print(f)
-    n = sum(1 for used, _ in results if used is None)
-    print(f"{count - len(faults) - n} passed, {len(faults)} failed, {n} refused by diagnostic {dict(refused)}")
-    if n > MOST_REFUSED * count:
-        faults.append("too many are refused")
-        print(faults[-1])
-    if rare and count >= 300:
-        print("seen fewer than", WANTED, "times:", ", ".join(rare))
-    sys.exit(1 if faults or (rare and count >= 300) else 0)
+    for e in EXECUTORS:
+        print(f"{e.name}: {ran[e.name]} graphs")
+    print(f"{count} graphs, {len(failed)} failed")
+    if count >= 300:
+        rare = [op for op in rows if op not in NOT_INTEGER and coverage[op] < WANTED]
+        t.check(not rare, f"seen fewer than {WANTED} times: {', '.join(rare)}")
+    t.close()
 
 
 main()
