@@ -6,7 +6,7 @@ built and run here. All must be 0. OCTAVO_INPUTS=N: N inputs in every cell, as f
 import dataclasses, os, re, subprocess, sys
 from concurrent.futures import ThreadPoolExecutor
 from common import FLOAT_MODELS, Tally, data, folder, model, need_shared, octavo, read, run, run_json, source
-from machines import AARCH64, ARMHF, BOARDS, HOST, M0PLUS, M33, M4, M55, M7, Machine
+from machines import AARCH64, ARMHF, BOARDS, CPU_FLAGS, HOST, M0PLUS, M33, M4, M55, M7, Machine
 
 DIGITS = os.path.join(source, "examples", "digits", "digits")
 # column: model, calibration data, test data
@@ -119,8 +119,8 @@ def cell(net, e):
     return f"{wrong} / {n}" if t.check((wrong, said) == (0, n), f"{net} by {e.name}: {wrong}, {said}") else f"**{wrong}** / {n}"
 
 
-def row(e, flags):
-    if e.needs and e.needs not in flags:
+def row(e):
+    if e.needs and e.needs not in CPU_FLAGS:
         return f"| {e.name} (this processor has no {e.needs}) |" + " not here |" * len(NETS)
     return f"| {e.name} | " + " | ".join(cell(net, e) for net in NETS) + " |"
 
@@ -133,15 +133,13 @@ def main():
         machine.need()
     for target in run_json("targets")["targets"]:
         t.check(any(target["name"] == (e.target or e.machine.target) for e in EXECUTORS if e.machine), f"no executor for target {target['name']}")
-    with open("/proc/cpuinfo") as f:
-        flags = set(re.search(r"^flags\s*:(.*)", f.read(), re.M)[1].split())
     for net in NETS:
         for n in HERE, QEMU_USER, BOARD:
             embed(net, n)
     print("| executor | " + " | ".join(NETS) + " |\n|---|" + "---|" * len(NETS))
     print("| interpreter: the reference | " + " | ".join(f"{embed(net, HERE)[1]} inputs" for net in NETS) + " |", flush=True)
     with ThreadPoolExecutor(2) as pool:
-        for line in pool.map(lambda e: row(e, flags), EXECUTORS):
+        for line in pool.map(row, EXECUTORS):
             print(line, flush=True)
     t.close()
 

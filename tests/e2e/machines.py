@@ -1,6 +1,6 @@
 """Where programs of tests run: this machine, 32- and 64-bit Arm Linux under qemu-user, Cortex-M boards under qemu-system-arm. A missing
 compiler or emulator ends the test as failed: scripts/setup.sh --tests installs them."""
-import dataclasses, os, shutil, subprocess, sys
+import dataclasses, os, re, shutil, subprocess, sys
 from common import source
 
 CORTEX_M = os.path.join(source, "examples", "cortex-m")
@@ -41,6 +41,8 @@ def board(qemu_name, cpu, script, abi="hard"):
                     "-semihosting-config", "enable=on,chardev=text", "-kernel"))
 
 
+with open("/proc/cpuinfo") as f:
+    CPU_FLAGS = set(re.search(r"^flags\s*:(.*)", f.read(), re.M)[1].split())  # what this machine's processor has
 HOST = Machine("host", "gcc", (), ())
 AARCH64 = Machine("aarch64", "aarch64-linux-gnu-gcc", ("-static",), ("qemu-aarch64",))
 ARMHF = Machine("armv7", "arm-linux-gnueabihf-gcc -mfpu=neon", ("-static",), ("qemu-arm",))

@@ -10,7 +10,7 @@ import collections, dataclasses, os, random, re, shutil, subprocess, sys, thread
 from concurrent.futures import ThreadPoolExecutor
 from common import Tally, folder, npy_read, npy_write, octavo, run_json, source
 from graphs import NPY, Graph, codes
-from machines import AARCH64, ARMHF, BOARDS, CORTEX_M, HOST, M4, M55, Machine
+from machines import AARCH64, ARMHF, BOARDS, CORTEX_M, CPU_FLAGS, HOST, M4, M55, Machine
 
 count, seed0 = int(os.environ.get("OCTAVO_GRAPHS", 500)), int(os.environ.get("OCTAVO_SEED", 1))
 BATCH, SAMPLES = 50, 3
@@ -32,9 +32,13 @@ class Executor:
 
 
 ALL, BOARD_BATCH = range(10), range(1)
+AVX2 = range(1, 10, 2) if "avx2" in CPU_FLAGS else range(0)  # every other batch by vectors
+PLAIN = range(0, 10, 2) if AVX2 else ALL
 EXECUTORS = [
-    Executor("C, gcc -O1", HOST, ALL, "gcc -O1", "c99"),
-    Executor("LLVM object", HOST, ALL),
+    Executor("C, gcc", HOST, PLAIN, "gcc -O1", "c99"),
+    Executor("C, gcc, x86-64-v3", HOST, AVX2, "gcc -O1", "x86-64-v3"),
+    Executor("LLVM object", HOST, PLAIN),
+    Executor("LLVM object, x86-64-v3", HOST, AVX2, target="x86-64-v3"),
     Executor("aarch64, LLVM object", AARCH64, ALL),
     Executor("aarch64 with dotprod, LLVM object", AARCH64, range(1, 2), target="aarch64-dotprod"),
     Executor("JIT", None, range(2, 3)),
