@@ -86,6 +86,6 @@ bool oct_target_of_triple(const char *triple, struct oct_target *out) {
 }
 
 const char *oct_target_float_abi(const struct oct_target *t) {
-    const char *eabi = strstr(t->triple, "eabi");
+    const char *eabi = t->triple ? strstr(t->triple, "eabi") : NULL; /* targets made by hand need no triple */
     return !eabi ? "" : strcmp(eabi, "eabihf") == 0 ? "hard" : "soft";
 }
