@@ -13,9 +13,9 @@ LAYERS = {  # input's shape, weights' shape, attributes
 }
 TARGETS = ("x86-64-v3", "x86-64-v4-vnni")
 # Moves that are allowed for each multiplication, and where a loop is known to have more.
-BY = {"gcc": 0.05, "clang-19": 0.1, "llvm": 0.1}
+BY = {"gcc": 0.1, "clang-19": 0.1, "llvm": 0.1}
 MORE = {("first", "clang-19"): 0.75, ("first", "llvm"): 0.75, ("dense", "gcc"): 0.25,
-        ("depthwise", "gcc"): 1, ("depthwise", "clang-19"): 0.65, ("depthwise", "llvm"): 0.65}
+        ("depthwise", "clang-19"): 0.75, ("depthwise", "llvm"): 0.75}
 
 PRODUCT = re.compile(r"\sv(pmaddwd|pmaddubsw|pdpbusd|pdpwssd|pmuldq|pmulld|fmadd\w+)\s")
 SPILL = re.compile(r"%[xyz]mm.*\(%r[sb]p|\(%r[sb]p[^)]*\).*%[xyz]mm")
@@ -63,7 +63,7 @@ for name, layer in LAYERS.items():
     m = os.path.join(d, "m.8vo")
     with open(m, "w") as f:
         f.write(text(*layer))
-    for target in TARGETS:
+    for target in TARGETS[name in ("conv3x3", "conv1x1"):]:  # vector_asm.py reads those for AVX2
         for by in BY:
             allowed = MORE.get((name, by), BY[by])
             at = os.path.join(d, target, "m")
@@ -79,5 +79,7 @@ for name, layer in LAYERS.items():
                     products, spills = products + n, spills + s
                     t.check(s <= allowed * n, f"{name} for {target} by {by}: {function} has a loop of {n} products and {s} spills")
             print(f"{name:10} {target:15} {by:9} {products:4} products, {spills} moves to and from the stack", flush=True)
+            fused = read(at + ".s").count(b"vpdpwssd")  # a step of pairs in one instruction
+            t.check(fused > 0 or name != "depthwise" or target != "x86-64-v4-vnni", f"{name} for {target} by {by}: no vpdpwssd")
             t.check(products, f"{name} for {target} by {by}: no loop multiplies vectors")
 t.close()
