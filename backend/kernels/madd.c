@@ -4,7 +4,7 @@
 enum { UNROLL = 2 };
 
 /* One pair of codes of each pixel times the weights of all channels. */
-static void build_pair(const struct oct_madd *s, int pixels, struct lp_addr x, struct lp_addr w, oct_madd_row *acc) {
+static void build_pair(const struct oct_madd *s, int pixels, struct lp_addr x, struct lp_addr w, bool fresh, oct_madd_row *acc) {
     struct lp_kernel *k = s->b->k;
     const int n = 2 * s->lanes;
     const enum lp_elem e = k->buf[s->weights].elem;
@@ -18,8 +18,11 @@ static void build_pair(const struct oct_madd *s, int pixels, struct lp_addr x, s
         const struct lp_val pair = lp_load(k, NULL, lp_vector(LP_I16, 2), s->codes, lp_offset(x, q * s->pixel)),
                             codes = lp_op1(k, "x", LP_OP_repeat, lp_vector(LP_I16, n), pair);
         for (int i = 0; i < s->vectors; i++) {
-            const struct lp_val product = lp_op2(k, NULL, LP_OP_madd16, codes, weights[i]);
-            lp_op_to(k, acc[q][i], LP_OP_add, 2, (struct lp_val[]){acc[q][i], product}, 0);
+            struct lp_val step[] = {codes, weights[i]};
+            if (fresh) lp_op_to(k, acc[q][i], LP_OP_madd16, 2, step, 0);
+            else
+                lp_op_to(k, acc[q][i], LP_OP_add, 2,
+                         (struct lp_val[]){acc[q][i], lp_op2(k, NULL, LP_OP_madd16, step[0], step[1])}, 0);
         }
         for (int i = 0; i < s->vectors; i++) lp_op_to(k, acc[q][i], LP_OP_pin, 1, &acc[q][i], 0);
     }
@@ -35,11 +38,17 @@ static int64_t turns(int64_t pairs) {
 
 void oct_madd_build(const struct oct_madd *s, int pixels, struct lp_addr x, struct lp_addr w, oct_madd_row *acc) {
     struct lp_kernel *k = s->b->k;
-    const int64_t pair = 2 * (int64_t)s->vectors * s->lanes, at_once = turns(s->pairs), whole = s->pairs / at_once;
+    const int64_t pair = 2 * (int64_t)s->vectors * s->lanes, pairs = s->pairs - s->fresh, at_once = turns(pairs),
+                  whole = pairs ? pairs / at_once : 0;
+    if (s->fresh) {
+        build_pair(s, pixels, x, w, true, acc);
+        x = lp_offset(x, 2);
+        w = lp_offset(w, pair);
+    }
     if (s->runs > 1) {
         const int32_t run = lp_loop(k, "ky", s->runs);
         x = lp_plus(x, run, s->step);
-        w = lp_plus(w, run, s->pairs * pair);
+        w = lp_plus(w, run, pairs * pair);
     }
     struct lp_addr codes = x, weights = w;
     if (whole > 1) {
@@ -47,9 +56,11 @@ void oct_madd_build(const struct oct_madd *s, int pixels, struct lp_addr x, stru
         codes = lp_plus(codes, i, 2 * at_once);
         weights = lp_plus(weights, i, at_once * pair);
     }
-    for (int64_t j = 0; j < at_once; j++) build_pair(s, pixels, lp_offset(codes, 2 * j), lp_offset(weights, j * pair), acc);
+    for (int64_t j = 0; j < at_once; j++)
+        build_pair(s, pixels, lp_offset(codes, 2 * j), lp_offset(weights, j * pair), false, acc);
     if (whole > 1) lp_end(k);
-    for (int64_t j = whole * at_once; j < s->pairs; j++) build_pair(s, pixels, lp_offset(x, 2 * j), lp_offset(w, j * pair), acc);
+    for (int64_t j = whole * at_once; j < pairs; j++)
+        build_pair(s, pixels, lp_offset(x, 2 * j), lp_offset(w, j * pair), false, acc);
     if (s->runs > 1) lp_end(k);
 }
 

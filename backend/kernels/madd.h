@@ -17,6 +17,7 @@ struct oct_madd {
     int64_t pixel;          /* distance of pixels in codes */
     int64_t runs, step;     /* runs of `pairs` pairs each, `step` codes from one to the next */
     int64_t pairs;
+    bool fresh; /* the accumulators hold nothing yet: the first products are their values; one run alone */
 };
 typedef struct lp_val oct_madd_row[OCT_MADD_VECTORS];
 /* acc[pixel][vector] += all products; x and w: of the first pixel's first pair. */

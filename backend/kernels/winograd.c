@@ -65,7 +65,9 @@ enum { INPUT_COST = 300, OUTPUT_COST = 440 };
 static int64_t weights_cost(int64_t bytes, int64_t times) {
     return bytes > FAR_BYTES ? bytes * times : bytes > CACHE_BYTES ? bytes * times * 2 / 5 : 0;
 }
-static int64_t scratch_cost(int64_t bytes, int64_t times) { return bytes > NEAR_BYTES ? bytes * times / 8 : 0; }
+static int64_t scratch_cost(int64_t bytes, int64_t times) {
+    return bytes > 2 * CACHE_BYTES ? bytes * times / 3 : bytes > NEAR_BYTES ? bytes * times / 8 : 0;
+}
 
 /* Elements to the next point: an odd number of cache lines, as the 36 points of a tile would share few sets of the cache. */
 static int64_t spread(int64_t elements, int64_t size) {
@@ -325,13 +327,12 @@ static void multiply_tiles(const struct winograd *v, const struct part *p, int p
                                  .weights = p->w,
                                  .pixel = c->c,
                                  .runs = 1,
-                                 .pairs = (c->c + 1) / 2};
+                                 .pairs = (c->c + 1) / 2,
+                                 .fresh = true};
     oct_madd_row acc[OCT_MADD_PIXELS];
     for (int q = 0; q < pixels; q++)
-        for (int i = 0; i < p->vectors; i++) {
+        for (int i = 0; i < p->vectors; i++)
             acc[q][i] = lp_reg(k, lp_vector(LP_I32, v->lanes), oct_sprintf(v->b->arena, "c%dp%d", i, q));
-            lp_set(k, acc[q][i], lp_int(LP_I32, 0));
-        }
     oct_madd_build(&sum, pixels, x, w, acc);
     for (int q = 0; q < pixels; q++)
         for (int i = 0; i < p->vectors; i++) lp_store(k, v->sums, lp_offset(to, q * c->channels + i * v->lanes), acc[q][i]);
