@@ -54,8 +54,8 @@ static struct lp_val float_of_codes(struct oct_kbuild *b, void *user, const stru
     return oct_r_result(b, v);
 }
 static bool through_float(struct oct_kbuild *b, int nin) {
-    map(b, nin, oct_vec_lanes(b->target, LP_F32), float_of_codes, NULL);
     b->recipe = "through float";
+    map(b, nin, oct_vec_lanes(b->target, LP_F32), float_of_codes, NULL);
     return true;
 }
 
@@ -400,7 +400,7 @@ bool oct_build_sum_tflm(struct oct_kbuild *b) {
     if (!plan_one(b, m, lo, hi, &t.r.rq)) return false;
     open_one(b, &t.r);
     const bool vectors = t.s[0].r.vectors && t.s[1].r.vectors && t.r.vectors && !t.s[0].wide && !t.s[1].wide && !t.wide;
-    b->recipe = vectors ? "scaled operands, vectors" : t.s[0].table >= 0 && t.s[1].table >= 0 ? "tables" : "scaled operands";
+    b->recipe = vectors ? "scaled operands" : t.s[0].table >= 0 && t.s[1].table >= 0 ? "tables" : "scaled operands";
     map(b, 2, vectors ? oct_vec_lanes(b->target, LP_I32) : 1, tflm_sum_of, &t);
     return true;
 }

@@ -1,6 +1,8 @@
 /* map.c - see map.h. */
 #include "map.h"
 
+#include <string.h>
+
 /* Where lane l of the first (second) operand lies after a pack: runs of 16 bytes of both alternate. */
 static int packed(int l, int second, int lanes, int run) {
     if (run > lanes) run = lanes;
@@ -40,6 +42,11 @@ void oct_k_chunks(struct oct_kbuild *b, const char *name, int64_t dim, int lanes
     }
 }
 
+void oct_k_say_lanes(struct oct_kbuild *b, int lanes) {
+    const char *how = strcmp(b->recipe, "plain") == 0 ? "" : b->recipe;
+    if (!strstr(how, " at once")) b->recipe = oct_sprintf(b->arena, "%s%s%d at once", how, *how ? ", " : "", lanes);
+}
+
 struct run {
     const struct oct_map *m;
     int64_t stride[OCT_MAX_MAPPED];
@@ -74,6 +81,7 @@ void oct_k_map(struct oct_kbuild *b, const struct oct_map *m) {
         neighbours &= last->stride[i] == 1 || (i > 0 && last->stride[i] == 0);
     }
     if (m->lanes > 1 && walks && !neighbours) oct_k_fallback(b, "scalar code: elements that are no neighbours in memory");
+    else if (m->lanes > 1 && last->dim >= m->lanes) oct_k_say_lanes(b, m->lanes);
     oct_k_open(b, walks - 1, walk, m->n, at);
     oct_k_chunks(b, oct_k_axis_name(walks - 1), last->dim, neighbours ? m->lanes : 1, m->n, r.stride, at, chunk, &r);
     oct_k_close(b, walks - 1);
@@ -83,7 +91,51 @@ static struct lp_val same(struct oct_kbuild *b, void *user, const struct lp_val 
     (void)b, (void)user;
     return x[0];
 }
+/* Planes to pixels: elements of a few planes, side by side in memory, become neighbours (images as models declare them). */
+enum { MOST_PLANES = 4 };
+struct planes {
+    int32_t x, y;
+    int n;
+    int64_t step; /* distance of two planes */
+};
+static void interleave(struct oct_kbuild *b, void *user, int lanes, const struct lp_addr *at) {
+    const struct planes *p = user;
+    struct lp_kernel *k = b->k;
+    const struct lp_type t = lp_vector(k->buf[p->x].elem, lanes);
+    struct lp_val v[MOST_PLANES], both[2];
+    uint8_t lane[64];
+    for (int c = 0; c < MOST_PLANES; c++)
+        v[c] = c < p->n ? lp_load(k, "plane", t, p->x, lp_offset(at[1], c * p->step)) : v[c - 1];
+    for (int l = 0; l < 2 * lanes; l++) lane[l] = (uint8_t)l;
+    for (int i = 0; i < 2 && lanes > 1; i++) both[i] = lp_shuffle(k, "planes", v[2 * i], v[2 * i + 1], 2 * lanes, lane);
+    for (int part = 0; part < p->n; part++) {
+        for (int l = 0; l < lanes; l++) { /* element part lanes + l of the pixels */
+            const int e = part * lanes + l;
+            lane[l] = (uint8_t)(e % p->n * lanes + e / p->n);
+        }
+        struct lp_val out = lanes > 1 ? lp_shuffle(k, "pixels", both[0], both[1], lanes, lane) : v[part];
+        lp_store(k, p->y, lp_offset(at[0], part * lanes), out);
+    }
+}
+static bool copy_planes(struct oct_kbuild *b, int32_t x, const struct oct_layout *from, int32_t y, const struct oct_layout *to) {
+    struct oct_walk walk[OCT_MAX_RANK];
+    const enum lp_elem e = b->k->buf[x].elem;
+    const int lanes = oct_vec_lanes(b->target, e) / 2, walks = oct_k_walks(2, (const struct oct_layout *[]){to, from}, 0, walk);
+    if (walks < 2 || lanes < 2) return false;
+    const struct oct_walk *channel = &walk[walks - 1], *pixel = channel - 1;
+    struct planes p = {x, y, (int)channel->dim, channel->stride[1]};
+    if (channel->dim > MOST_PLANES || channel->stride[0] != 1 || pixel->stride[0] != channel->dim || pixel->stride[1] != 1)
+        return false;
+    struct lp_addr at[2] = {lp_at(to->offset), lp_at(from->offset)};
+    oct_k_say_lanes(b, lanes);
+    oct_k_open(b, walks - 2, walk, 2, at);
+    oct_k_chunks(b, oct_k_axis_name(walks - 2), pixel->dim, lanes, 2, pixel->stride, at, interleave, &p);
+    oct_k_close(b, walks - 2);
+    return true;
+}
+
 void oct_k_copy(struct oct_kbuild *b, int32_t x, const struct oct_layout *from, int32_t y, const struct oct_layout *to) {
+    if (copy_planes(b, x, from, y, to)) return;
     const enum lp_elem e = b->k->buf[x].elem;
     const struct oct_map m = {.n = 2, .buf = {y, x}, .at = {to, from}, .lanes = oct_vec_lanes(b->target, e), .fn = same};
     oct_k_map(b, &m);

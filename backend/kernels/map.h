@@ -13,6 +13,9 @@ static inline int oct_vec_lanes(const struct oct_target *t, enum lp_elem e) {
 /* One vector of i32, or two of which the second follows the first, as bytes of the result's kind, cut to [lo, hi]. */
 struct lp_val oct_k_bytes_of(struct oct_kbuild *b, int n, const struct lp_val *v, int32_t lo, int32_t hi);
 
+/* Adds to the recipe how many elements are worked on at once. */
+void oct_k_say_lanes(struct oct_kbuild *b, int lanes);
+
 /* `dim` neighbours in chunks: of `lanes` in a loop, then of half as many and so on down to 4, the rest one by one. In chunk's
  * addresses layout j has moved by stride[j] for each element before it. */
 enum { OCT_MAX_MAPPED = 4 };

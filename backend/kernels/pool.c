@@ -61,6 +61,7 @@ static void each_channel(struct oct_kbuild *b, const struct oct_window *w, int l
     const int64_t stride[2] = {b->out.at.stride[1], b->in[0].at.stride[1]}, channels = b->out.at.dim[1];
     const bool neighbours = channels == 1 || (stride[0] == 1 && stride[1] == 1);
     if (lanes > 1 && !neighbours) oct_k_fallback(b, "scalar code: channels that are no neighbours in memory");
+    if (neighbours && lanes > 1 && channels >= lanes) oct_k_say_lanes(b, lanes);
     oct_k_chunks(b, "c", channels, neighbours ? lanes : 1, 2, stride, (struct lp_addr[]){w->out, w->in}, fn, user);
 }
 
@@ -335,6 +336,7 @@ bool oct_build_mean(struct oct_kbuild *b) {
     const int walks = oct_k_walks(2, (const struct oct_layout *[]){&to, in}, reduced, walk);
     const struct oct_walk *last = walks ? &walk[walks - 1] : &none;
     const bool neighbours = last->stride[0] == 1 && last->stride[1] == 1;
+    if (neighbours && mean_lanes(b, &m) > 1) oct_k_say_lanes(b, mean_lanes(b, &m));
     oct_k_open(b, walks - 1, walk, 2, at);
     oct_k_chunks(b, oct_k_axis_name(walks - 1), last->dim, neighbours ? mean_lanes(b, &m) : 1, 2, last->stride, at, mean_of, &s);
     oct_k_close(b, walks - 1);

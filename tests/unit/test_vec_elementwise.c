@@ -17,6 +17,18 @@ static void around_the_lanes(void **state) {
     }
 }
 
+/* A few planes to pixels, as at the boundary of a model. */
+static void planes_to_pixels(void **state) {
+    (void)state;
+    static const int counts[] = {2, 15, 16, 17, 31, 32, 33, 47, 64, 100};
+    for (int planes = 1; planes <= 5; planes++)
+        for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+            kc_check("input x : i8[%d,%d] scale=0.5 zero=1\ny = transpose(x) perm=(1,0)", planes, counts[i]);
+            kc_check("input x : f32[%d,%d]\ny = transpose(x) perm=(1,0)", planes, counts[i]);
+            kc_check("input x : i16[2,%d,%d] scale=0.5 zero=1\ny = transpose(x) perm=(0,2,1)", planes, counts[i]);
+        }
+}
+
 /* What vectors do not serve says so. */
 static void fallbacks(void **state) {
     (void)state;
@@ -50,9 +62,9 @@ static int setup(void **state) {
 }
 int main(void) {
 #define CASES                                                                                                                    \
-    cmocka_unit_test(around_the_lanes), cmocka_unit_test(binary_codes), cmocka_unit_test(narrow_sums_are_found_and_refused),     \
-        cmocka_unit_test(requantizing), cmocka_unit_test(pointwise), cmocka_unit_test(tables), cmocka_unit_test(floats),         \
-        cmocka_unit_test(fallbacks)
+    cmocka_unit_test(around_the_lanes), cmocka_unit_test(planes_to_pixels), cmocka_unit_test(binary_codes),                      \
+        cmocka_unit_test(narrow_sums_are_found_and_refused), cmocka_unit_test(requantizing), cmocka_unit_test(pointwise),        \
+        cmocka_unit_test(tables), cmocka_unit_test(floats), cmocka_unit_test(fallbacks)
     const struct CMUnitTest tests[] = {cmocka_unit_test(target_256), CASES,
                                        cmocka_unit_test(target_512), CASES,
                                        cmocka_unit_test(by_llvm),    cmocka_unit_test(printed_c)};
