@@ -29,6 +29,22 @@ static const struct lp_row_info rows[LP_ROW_COUNT] = {
 
 const struct lp_row_info *lp_row_info(enum lp_row row) { return &rows[row]; }
 
+const char *lp_row_llvm_step(enum lp_row row, enum lp_isa isa, int lanes) {
+    static const struct {
+        enum lp_row row;
+        enum lp_isa isa;
+        int lanes;
+        const char *name;
+    } steps[] = {
+#define STEP(row, isa, lanes, name) {LP_OP_##row, LP_ISA_##isa, lanes, name},
+#include "llvm_steps.def"
+#undef STEP
+    };
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+        if (steps[i].row == row && steps[i].lanes == lanes && isa >= steps[i].isa && isa <= LP_ISA_VNNI) return steps[i].name;
+    return NULL;
+}
+
 enum lp_isa lp_isa_base(enum lp_isa isa) {
     switch (isa) {
     case LP_ISA_AVX512: return LP_ISA_AVX2;

@@ -20,6 +20,8 @@ struct lp_row_info {
     const char *llvm;
 };
 const struct lp_row_info *lp_row_info(enum lp_row row);
+/* LLVM's intrinsic for a row of so many lanes where an ISA needs one (llvm_steps.def); else NULL. */
+const char *lp_row_llvm_step(enum lp_row row, enum lp_isa isa, int lanes);
 
 static inline bool lp_is(enum lp_elem e, unsigned classes) { return (classes >> e) & 1u; }
 static inline bool lp_is_imm(struct lp_val v) { return v.reg < 0; }
