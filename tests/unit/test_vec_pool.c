@@ -39,7 +39,7 @@ static void printed_c(void **state) {
 }
 
 static int setup(void **state) {
-    kc.sample = full_matrix() ? 1 : 11; /* LLVM takes its time */
+    kc.sample = full_matrix() ? 1 : 23; /* LLVM takes its time */
     return kc_setup(state);
 }
 int main(void) {
