@@ -266,8 +266,7 @@ struct one_rq {
     bool inner; /* its result is no code */
 };
 static void open_one(struct oct_kbuild *b, struct one_rq *r) {
-    r->vectors = oct_vec_lanes(b->target, LP_I32) > 1 && !r->rq.wide && !r->rq.full && r->rq.lo > -OCT_RQV_LIMIT &&
-                 r->rq.hi < OCT_RQV_LIMIT;
+    r->vectors = oct_vec_lanes(b->target, LP_I32) > 1 && oct_rqv_fits(&r->rq, &r->rq.lo, &r->rq.hi);
     if (!r->vectors) return;
     oct_rqv_open(&r->vec, b, &r->rq, &r->rq.lo, &r->rq.hi, 1);
     r->words = oct_rqv_words(&r->vec, lp_at(0));

@@ -77,6 +77,18 @@ static bool folds_zero(const struct oct_rq *rq, const struct words *x) {
     return true;
 }
 
+/* TFLM: see struct oct_rqv. */
+static bool is_wide(const struct oct_rq *rq) {
+    return rq->form == OCT_RQ_TFLM && (rq->lo <= -(1 << 30) || rq->hi >= 1 << 30);
+}
+
+bool oct_rqv_fits(const struct oct_rq *rq, const int64_t *lo, const int64_t *hi) {
+    if (rq->wide || rq->full || rq->lo <= -OCT_RQV_LIMIT || rq->hi >= OCT_RQV_LIMIT) return false;
+    for (uint32_t c = 0; c < rq->n && rq->form != OCT_RQ_FLOAT && rq->form != OCT_RQ_IDENTITY; c++)
+        if (words_of(rq, c, lo[c], hi[c], is_wide(rq)).reach > INT32_MAX) return false;
+    return true;
+}
+
 static void used(struct oct_rqv *v, enum oct_rqv_word which, const int32_t *words, int64_t padded, int32_t *params,
                  int64_t *size) {
     bool same = true;
@@ -97,7 +109,7 @@ void oct_rqv_open(struct oct_rqv *v, struct oct_kbuild *b, const struct oct_rq *
     int32_t *params = OCT_NEW_N(b->arena, int32_t, padded * OCT_RQV_WORDS), *column = OCT_NEW_N(b->arena, int32_t, n);
     int64_t size = 0;
     OCT_CHECK(b->cx, !rq->wide && !rq->full && rq->lo > -OCT_RQV_LIMIT && rq->hi < OCT_RQV_LIMIT);
-    v->wide = rq->form == OCT_RQ_TFLM && (rq->lo <= -(1 << 30) || rq->hi >= 1 << 30);
+    v->wide = is_wide(rq);
     v->clamps = rq->form == OCT_RQ_IDENTITY && !rq->narrow;
     if (rq->form == OCT_RQ_FLOAT) {
         for (uint32_t c = 0; c < n; c++) {

@@ -37,6 +37,9 @@ struct oct_rqv {
     bool clamps;     /* FLOAT: products may leave the range in which f2i_near is right; IDENTITY: the sum may wrap */
     bool wide;       /* TFLM: accumulators that cannot be doubled, and sums with the rounding term that would wrap */
 };
+/* Accumulators of 32 bits are enough on the way: not so for one whose code never reaches its clamp though it must be shifted left
+ * (16-bit operands of an element-wise op). Convolutions and dense layers to 8 bits always fit. */
+bool oct_rqv_fits(const struct oct_rq *rq, const int64_t *lo, const int64_t *hi);
 /* lo, hi: reach of the accumulator by channel, as oct_rq_plan was given them. Words of `padded` channels are there to be loaded.
  */
 void oct_rqv_open(struct oct_rqv *v, struct oct_kbuild *b, const struct oct_rq *rq, const int64_t *lo, const int64_t *hi,

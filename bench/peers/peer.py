@@ -111,7 +111,9 @@ class Octavo:
     def __init__(self, stem):
         d = json.load(open(stem + ".json"))
         lib = ctypes.CDLL(stem + ".so")
-        self.run = getattr(lib, d["run"])
+        self.run = getattr(lib, d["run"] if threads == 1 else "shared_run")
+        if threads > 1 and lib.shared_start(threads):
+            raise RuntimeError("octavo's pool did not start")
         self.x, self.y = np.zeros(d["input"], d["input_type"]), np.zeros(d["output"], d["output_type"])
         self.arena = np.zeros(d["arena"] + 64, np.uint8)
         self.d, self.lib = d, lib

@@ -65,6 +65,21 @@ def ncnn(folder):
     run(os.path.join(package, "pnnx"), "net.onnx", f"inputshape=[{','.join(map(str, shape))}]", "fp16=0", cwd=folder)
 
 
+RUNTIME = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "runtime")
+THREADS = 2
+# One run by the threads of the runtime's pool.
+SHARED_RUN = """#include "net.h"
+#include "octavo_team.h"
+static struct octavo_pool pool;
+int shared_start(int parts) { return octavo_pool_start(&pool, parts); }
+int shared_run(const void *x, void *y, void *arena) {
+    struct net_job job = {x, y, arena};
+    octavo_pool_run(&pool, net_job_part, &job);
+    return 0;
+}
+"""
+
+
 def octavo(folder, command, kind, options):
     """kind: octavo-c, octavo-llvm, octavo-f32."""
     def of(f):
@@ -76,13 +91,13 @@ def octavo(folder, command, kind, options):
         run(command, "run", model, "--input", of("x.npy"), "-o", of("interp.npy"))
     out = of(kind + ".d/net")
     os.makedirs(os.path.dirname(out), exist_ok=True)
-    if kind == "octavo-llvm":
-        run(command, "compile", model, "--emit", "obj", "-o", out, *options)
-        run("cc", "-shared", "-o", of(kind + ".so"), out + ".o")
-    else:
-        run(command, "compile", model, *options, "-o", out)
-        sources = [out + e for e in (".c", ".weights.S") if os.path.exists(out + e)]
-        run("cc", "-O3", "-march=native", "-shared", "-fPIC", "-o", of(kind + ".so"), *sources, cwd=os.path.dirname(out))
+    emit = ["--emit", "obj" if kind == "octavo-llvm" else "c"]
+    run(command, "compile", model, *emit, "--threads", str(THREADS), *options, "-o", out)
+    with open(out + "_shared.c", "w") as f:
+        f.write(SHARED_RUN)
+    sources = [out + e for e in ((".o",) if kind == "octavo-llvm" else (".c", ".weights.S")) if os.path.exists(out + e)]
+    run("cc", "-O3", "-march=native", "-shared", "-fPIC", "-pthread", "-I", RUNTIME, "-o", of(kind + ".so"), out + "_shared.c",
+        os.path.join(RUNTIME, "octavo_team.c"), *sources, cwd=os.path.dirname(out))
     header, report = open(out + ".h").read(), json.load(open(out + ".json"))
     x, cal_in = np.load(of("x.npy")), re.search(r"int (\w+_run)\(const (\w+) \*\w+, (\w+) \*", header)
     types = {"int8_t": "int8", "uint8_t": "uint8", "float": "float32", "int16_t": "int16"}
