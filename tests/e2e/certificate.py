@@ -143,7 +143,7 @@ def other_profile(cert):
 
 
 def instruction(path):
-    """Where an addition of registers stands in a kernel that sums: place in the file of its opcode."""
+    """Where an addition stands in a kernel that sums: place in the file of its opcode, and that of the subtraction."""
     listing = subprocess.run(["objdump", "-dw", path], capture_output=True, text=True, check=True).stdout
     sections = subprocess.run(["readelf", "-SW", path], capture_output=True, text=True, check=True).stdout
     at = {m[1]: int(m[2], 16) for m in re.finditer(r"\] (\S+)\s+PROGBITS\s+\w+ (\w+) ", sections)}
@@ -153,19 +153,21 @@ def instruction(path):
             section = m[1]
         elif m := re.match(r"\w+ <(\w+)>:", line):
             name = m[1]
-        elif name and name.startswith("conv2d") and (m := re.match(r"\s*(\w+):\t01 \w\w\s+add ", line)):
-            return at[section] + int(m[1], 16)
+        elif name and re.match("conv2d|winograd|dense", name):
+            if m := re.match(r"\s*(\w+):\t01 \w\w\s+add ", line):
+                return at[section] + int(m[1], 16), 0x29
+            if m := re.match(r"\s*(\w+):\t((?:c5 \w\w|c4 \w\w \w\w) )fe .*vpaddd ", line):
+                return at[section] + int(m[1], 16) + len(m[2]) // 3, 0xfa
     sys.exit("no addition in the object")
 
 
 def flipped_instruction(net):
-    """01 is add, 29 is sub: one byte."""
     d = folder("instruction")
     run("compile", net, "--emit", "obj", "--certify", "-o", f"{d}/net")
     cert, original = f"{d}/net.cert", read(f"{d}/net.o")
-    place = instruction(f"{d}/net.o")
+    place, subtract = instruction(f"{d}/net.o")
     raw = bytearray(original)
-    raw[place] = 0x29
+    raw[place] = subtract
     bad = write(f"{d}/bad.o", raw)
     told = refused("one flipped instruction byte", r"bad\.o: FAILED: its code was changed", cert, net, bad)
     write(f"{d}/net.o", raw)
@@ -260,7 +262,7 @@ exec gcc -w "$@"
     os.chmod(cc, 0o755)
     out = f"{d}/out/net"
     for emit in "obj", "lib", "c":
-        p = subprocess.run([octavo, "compile", net, "--certify", "--emit", emit, "--cc", cc, "-o", out], capture_output=True, text=True)
+        p = subprocess.run([octavo, "compile", net, "--certify", "--target", "c99", "--emit", emit, "--cc", cc, "-o", out], capture_output=True, text=True)
         t.check(p.returncode == 1 and "output 'probs' is not the interpreter's on vector '" in p.stderr and not os.path.exists(os.path.dirname(out)),
                 f"a wrong compiler, --emit {emit}: exit {p.returncode}: {p.stderr[-300:]}")
     run("compile", net, "--emit", "obj", "--cc", cc, "-o", out)  # which nobody notices without
