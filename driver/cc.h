@@ -44,6 +44,8 @@ struct drv_native {
     const unsigned *steps;
 };
 /* Compiles a module for the host and loads it: as C, or by LLVM. */
+/* An oct_observe_fn, the user being the command (observe.c). */
+bool drv_observe(void *user, const struct oct_module *m, const struct oct_dataset *data, oct_each_fn *each, void *each_user);
 const struct drv_native *drv_jit_load(struct drv *d, const struct oct_module *m);
 const struct drv_native *drv_native_load(struct drv *d, const struct oct_module *m, const char *cflags, bool timed,
                                    struct oct_compiled *out);

@@ -2,7 +2,7 @@
  * running passes with dumps. */
 #include <string.h>
 
-#include "driver.h"
+#include "cc.h"
 
 static const struct oct_span nowhere;
 
@@ -196,6 +196,7 @@ bool drv_rewrite(struct drv *d, struct oct_module *m) {
     } else if (d->o.data.n) {
         if (!drv_data(d) || !drv_fit(d, d->data, m, &data)) return false;
         run.data = &data;
+        if (drv_engine_of(d) != DRV_ENGINE_INTERP) run.observe = drv_observe, run.observe_user = d;
     }
     struct oct_stats stats;
     oct_stats_init(&stats, d->a);

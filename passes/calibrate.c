@@ -68,7 +68,9 @@ bool oct_pass_calibrate(struct oct_pass_env *env, struct oct_module *m) {
         c.h = OCT_NEW_N(env->scratch, struct oct_histogram *, (size_t)c.workers * count);
         for (size_t i = 0; i < (size_t)c.workers * count; i++)
             oct_histogram_init(c.h[i] = OCT_NEW(env->scratch, struct oct_histogram));
-        if (!oct_run_dataset(env->cx, m, env->data->in, env->data->nin, env->data->samples, collect, &c)) return false;
+        if (env->observe ? !env->observe(env->observe_user, m, env->data, collect, &c)
+                         : !oct_run_dataset(env->cx, m, env->data->in, env->data->nin, env->data->samples, collect, &c))
+            return false;
         OCT_FOR_NODES(m, n)
         for (unsigned w = 0; n->mark && w < c.workers; w++)
             oct_histogram_merge(oct_stats_get(stats, n->operand[0]->name), c.h[w * count + n->mark - 1]);

@@ -19,11 +19,17 @@ struct oct_dataset {
     int64_t samples;
 };
 
+/* Shows `each` what the observe nodes hold for all the data, in place of oct_run_dataset; the same bits. */
+typedef bool oct_observe_fn(void *user, const struct oct_module *m, const struct oct_dataset *data, oct_each_fn *each,
+                            void *each_user);
+
 struct oct_pass_env {
     struct oct_ctx *cx;
     struct oct_module *m;           /* the module at work */
     struct oct_arena *scratch;      /* reset by the runner after each pass */
     const struct oct_dataset *data; /* NULL when none was given */
+    oct_observe_fn *observe;        /* computes what calibrate observes; NULL: the interpreter */
+    void *observe_user;
     struct oct_stats *stats;        /* observer state to start from and to fill; NULL: private to calibrate */
     struct oct_text *explain;       /* lines for --explain; NULL: not wanted */
     unsigned changes;               /* the pass counts its rewrites here */
@@ -65,6 +71,8 @@ const struct oct_pipeline_row *oct_pipeline(uint32_t *n);
 
 struct oct_run_options {
     const struct oct_dataset *data;
+    oct_observe_fn *observe; /* as in struct oct_pass_env */
+    void *observe_user;
     struct oct_stats *stats;
     const char *const *passes; /* run exactly these, in order (NULL-terminated) instead of the pipeline; m->after goes on only
                                 * with those whose turn it is in the pipeline */
