@@ -9,8 +9,8 @@ const char *const drv_vectors_word[DRV_VECTORS_COUNT] = {
     DRV_VECTORS
 #undef VECTORS
 };
-const enum drv_option drv_cert_options[] = {DRV_target,   DRV_emit,         DRV_weights,   DRV_io_layout,   DRV_batch,
-                                            DRV_no_float, DRV_strict_float, DRV_self_test, DRV_OPTION_COUNT};
+const enum drv_option drv_cert_options[] = {DRV_target,  DRV_emit,     DRV_weights,      DRV_io_layout, DRV_batch,
+                                            DRV_threads, DRV_no_float, DRV_strict_float, DRV_self_test, DRV_OPTION_COUNT};
 
 static const char first_line[] = "octavo certificate 1\n";
 static const struct {

@@ -299,6 +299,9 @@ for io in "int8", "float":
     run("compile", several, "--io", io, "--batch", "2", "--io-layout", "nhwc", "--certify", "-o", f"{d}/net")
     t.check("profiles tflm q31\n" in read(f"{d}/net.cert").decode(), "two profiles in one model")
     t.check("outputs: holds" in check(f"{d}/net.cert", several, "--io", io), f"several inputs and outputs, --io {io}")
+d = folder("threads")
+run("compile", net, "--emit", "obj", "--threads", "3", "--certify", "-o", f"{d}/net")
+t.check("compiled again: holds" in check(f"{d}/net.cert", net), "an object for threads")
 if os.path.isdir(os.path.join(shared, "models")):
     for name, runs in ("kws_dscnn", 84), ("sww_streaming", 65):
         d = folder(name)
