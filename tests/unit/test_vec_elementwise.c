@@ -39,23 +39,6 @@ static void fallbacks(void **state) {
     assert_non_null(strstr(kc.last.fallback.s, "no neighbours")); /* the layout that ran last is a view */
 }
 
-static void target_256(void **state) {
-    (void)state;
-    kc.target = oct_target_find("x86-64-v3");
-}
-static void target_512(void **state) {
-    (void)state;
-    kc.target = oct_target_find("x86-64-v4");
-}
-static void by_llvm(void **state) {
-    (void)state;
-    vc_compare();
-}
-static void printed_c(void **state) {
-    (void)state;
-    kc_compare_c();
-}
-
 static int setup(void **state) {
     kc.sample = full_matrix() ? 1 : 7; /* LLVM takes its time */
     return kc_setup(state);
@@ -65,8 +48,6 @@ int main(void) {
     cmocka_unit_test(around_the_lanes), cmocka_unit_test(planes_to_pixels), cmocka_unit_test(binary_codes),                      \
         cmocka_unit_test(narrow_sums_are_found_and_refused), cmocka_unit_test(requantizing), cmocka_unit_test(pointwise),        \
         cmocka_unit_test(tables), cmocka_unit_test(floats), cmocka_unit_test(fallbacks)
-    const struct CMUnitTest tests[] = {cmocka_unit_test(target_256), CASES,
-                                       cmocka_unit_test(target_512), CASES,
-                                       cmocka_unit_test(by_llvm),    cmocka_unit_test(printed_c)};
+    const struct CMUnitTest tests[] = {VC_BOTH_WIDTHS(CASES)};
     return cmocka_run_group_tests(tests, setup, kc_teardown);
 }

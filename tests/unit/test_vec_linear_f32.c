@@ -42,23 +42,6 @@ static void rounded_once(void **state) {
     assert_int_equal(fused_rows(), 0);
 }
 
-static void target_256(void **state) {
-    (void)state;
-    kc.target = oct_target_find("x86-64-v3");
-}
-static void target_512(void **state) {
-    (void)state;
-    kc.target = oct_target_find("x86-64-v4");
-}
-static void by_llvm(void **state) {
-    (void)state;
-    vc_compare();
-}
-static void printed_c(void **state) {
-    (void)state;
-    kc_compare_c();
-}
-
 static int setup(void **state) {
     kc.sample = full_matrix() ? 1 : 17; /* LLVM takes its time */
     return kc_setup(state);
@@ -67,8 +50,6 @@ int main(void) {
 #define CASES                                                                                                                    \
     cmocka_unit_test(around_the_tiles), cmocka_unit_test(convolutions), cmocka_unit_test(dense_layers),                          \
         cmocka_unit_test(rounded_once)
-    const struct CMUnitTest tests[] = {cmocka_unit_test(target_256), CASES,
-                                       cmocka_unit_test(target_512), CASES,
-                                       cmocka_unit_test(by_llvm),    cmocka_unit_test(printed_c)};
+    const struct CMUnitTest tests[] = {VC_BOTH_WIDTHS(CASES)};
     return cmocka_run_group_tests(tests, setup, kc_teardown);
 }

@@ -21,23 +21,6 @@ static void around_the_lanes(void **state) {
     }
 }
 
-static void target_256(void **state) {
-    (void)state;
-    kc.target = oct_target_find("x86-64-v3");
-}
-static void target_512(void **state) {
-    (void)state;
-    kc.target = oct_target_find("x86-64-v4");
-}
-static void by_llvm(void **state) {
-    (void)state;
-    vc_compare();
-}
-static void printed_c(void **state) {
-    (void)state;
-    kc_compare_c();
-}
-
 static int setup(void **state) {
     kc.sample = full_matrix() ? 1 : 23; /* LLVM takes its time */
     return kc_setup(state);
@@ -45,8 +28,6 @@ static int setup(void **state) {
 int main(void) {
 #define CASES                                                                                                                    \
     cmocka_unit_test(around_the_lanes), cmocka_unit_test(max_pools), cmocka_unit_test(average_pools), cmocka_unit_test(means)
-    const struct CMUnitTest tests[] = {cmocka_unit_test(target_256), CASES,
-                                       cmocka_unit_test(target_512), CASES,
-                                       cmocka_unit_test(by_llvm),    cmocka_unit_test(printed_c)};
+    const struct CMUnitTest tests[] = {VC_BOTH_WIDTHS(CASES)};
     return cmocka_run_group_tests(tests, setup, kc_teardown);
 }

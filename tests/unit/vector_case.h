@@ -65,4 +65,25 @@ static inline void vc_compare(void) {
     }
 }
 
+/* The cases of a program, with kernels of 256 and of 512 bits by the evaluator, then all of them again by LLVM and as printed C.
+ */
+static inline void vc_target_256(void **state) {
+    (void)state;
+    kc.target = oct_target_find("x86-64-v3");
+}
+static inline void vc_target_512(void **state) {
+    (void)state;
+    kc.target = oct_target_find("x86-64-v4");
+}
+static inline void vc_by_llvm(void **state) {
+    (void)state;
+    vc_compare();
+}
+static inline void vc_printed_c(void **state) {
+    (void)state;
+    kc_compare_c();
+}
+#define VC_AGAIN              cmocka_unit_test(vc_by_llvm), cmocka_unit_test(vc_printed_c)
+#define VC_BOTH_WIDTHS(cases) cmocka_unit_test(vc_target_256), cases, cmocka_unit_test(vc_target_512), cases, VC_AGAIN
+
 #endif
