@@ -120,12 +120,8 @@ bool oct_build_depthwise_pairs(struct oct_kbuild *b) {
     const struct oct_split split = oct_split_row(width, OCT_MAX_PIXELS);
     b->recipe = oct_sprintf(b->arena, "pairs of taps, %d pixels", (int)split.size[0]);
 
-    int32_t row = lp_range(b->k, "row", out->dim[2]);
-    struct lp_addr x = lp_at(in->offset - at->pad[0] * in->stride[2] - at->pad[1] * in->stride[3]), y = lp_at(out->offset);
-    x = lp_plus(x, row, at->stride[0] * in->stride[2]);
-    y = lp_plus(y, row, out->stride[2]);
-    int loops = 0;
-    oct_k_loop(b, "n", out->dim[0], &x, in->stride[0], &y, out->stride[0], &loops);
+    struct lp_addr x, y;
+    const int loops = oct_open_rows(b, &x, &y);
     widen_rows(&s, x, seen);
     for (int part = 0; part < 2; part++) {
         if (!split.count[part]) continue;

@@ -237,16 +237,8 @@ bool oct_build_conv2d(struct oct_kbuild *b) {
     struct weights packed = {0};
     if (!depthwise) packed = weights_of(&l, tile);
 
-    int32_t row = lp_range(k, "row", out->dim[2]);
-    struct lp_addr x = lp_at(in->offset - at->pad[0] * in->stride[2] - at->pad[1] * in->stride[3]), y = lp_at(out->offset);
-    x = lp_plus(x, row, at->stride[0] * in->stride[2]);
-    y = lp_plus(y, row, out->stride[2]);
-    const bool batch = out->dim[0] > 1;
-    if (batch) {
-        int32_t n = lp_loop(k, "n", out->dim[0]);
-        x = lp_plus(x, n, in->stride[0]);
-        y = lp_plus(y, n, out->stride[0]);
-    }
+    struct lp_addr x, y;
+    const int loops = oct_open_rows(b, &x, &y);
     const int64_t xp = at->stride[1] * in->stride[3], yp = out->stride[3];
     for (int part = 0; part < 2; part++) { /* whole tiles of pixels, then the rest of the row */
         const int64_t trips = part ? width % px != 0 : width / px, pixels = part ? width % px : px,
@@ -264,7 +256,7 @@ bool oct_build_conv2d(struct oct_kbuild *b) {
                          (struct oct_place){yc, yp, out->stride[1]});
         if (trips > 1) lp_end(k);
     }
-    if (batch) lp_end(k);
+    oct_k_close(b, loops);
     lp_end(k);
     return true;
 }

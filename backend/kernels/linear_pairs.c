@@ -242,12 +242,8 @@ bool oct_build_conv2d_pairs(struct oct_kbuild *b) {
     b->recipe = oct_sprintf(b->arena, "pairs, %d channels x %d pixels, weights of %s", (int)p.tile, (int)split.size[0],
                             p.bytes ? "8 bits" : "16 bits");
 
-    int32_t row = lp_range(b->k, "row", out->dim[2]);
-    struct lp_addr x = lp_at(in->offset - at->pad[0] * in->stride[2] - at->pad[1] * in->stride[3]), y = lp_at(out->offset);
-    x = lp_plus(x, row, at->stride[0] * in->stride[2]);
-    y = lp_plus(y, row, out->stride[2]);
-    int loops = 0;
-    oct_k_loop(b, "n", out->dim[0], &x, in->stride[0], &y, out->stride[0], &loops);
+    struct lp_addr x, y;
+    const int loops = oct_open_rows(b, &x, &y);
     widen_rows(&p, x, seen);
     for (int part = 0; part < 2; part++) {
         if (!split.count[part]) continue;

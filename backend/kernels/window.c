@@ -90,3 +90,14 @@ void oct_window_taps(struct oct_kbuild *b, const struct oct_window *w, struct lp
     tap(b, user, in, weight);
     oct_k_close(b, loops);
 }
+
+int oct_open_rows(struct oct_kbuild *b, struct lp_addr *x, struct lp_addr *y) {
+    const struct oct_attrs *at = &b->node->at;
+    const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
+    const int32_t row = lp_range(b->k, "row", out->dim[2]);
+    *x = lp_plus(lp_at(in->offset - at->pad[0] * in->stride[2] - at->pad[1] * in->stride[3]), row, at->stride[0] * in->stride[2]);
+    *y = lp_plus(lp_at(out->offset), row, out->stride[2]);
+    int loops = 0;
+    oct_k_loop(b, "n", out->dim[0], x, in->stride[0], y, out->stride[0], &loops);
+    return loops;
+}

@@ -47,4 +47,8 @@ void oct_k_loop(struct oct_kbuild *b, const char *name, int64_t trip, struct lp_
 void oct_k_turns(struct oct_kbuild *b, const char *name, int64_t trip, struct lp_addr at, int64_t da, struct lp_addr weight,
                  int64_t dw, oct_tap_fn *turn, void *user);
 
+/* Opens the range over rows of a convolution's result and the loop over its images: the address of the first tap of the row's first
+ * window (in a border where it is padding), and of its first result. Returns the loops to close before the range's end. */
+int oct_open_rows(struct oct_kbuild *b, struct lp_addr *x, struct lp_addr *y);
+
 #endif
