@@ -361,4 +361,45 @@ static inline void lane_data(const struct lane_row *r, uint64_t seed, uint64_t d
     }
 }
 
+/* The kernels that `as` makes of the cases' (NULL: leaves the case out), printed as C, give what the formulas say by every
+ * compiler. Returns how many there were. */
+static inline int check_cases_in_c(struct cases *cs, struct lp_kernel *(*as)(struct lp_kernel *)) {
+    struct oct_text body, file;
+    int n = 0;
+    oct_text_init(&body, arena);
+    oct_text_init(&file, arena);
+    struct lp_c_file *shared = lp_c_file_new(&cx, arena);
+    bool *there = OCT_NEW_N(arena, bool, cs->n);
+    for (int i = 0; i < cs->n; i++) {
+        struct lp_kernel *k = as(case_kernel(&cs->c[i], 1));
+        if (!k) continue;
+        there[i] = true;
+        n++;
+        lp_emit_c(&body, k, oct_sprintf(arena, "k%d", i), shared);
+        oct_text_addf(&body, "void w%d(void **m);\nvoid w%d(void **m) { k%d(m[0], m[1]%s%s); }\n", i, i, i,
+                      cs->c[i].nargs > 1 ? ", m[2]" : "", cs->c[i].nargs > 2 ? ", m[3]" : "");
+    }
+    oct_text_add(&file, "#include <stdint.h>\n");
+    lp_emit_c_prologue(&file, shared);
+    oct_text_add(&file, body.s);
+    void *got = oct_alloc(arena, COUNT * 8);
+    for (size_t j = 0; j < compiler_count(); j++) {
+        void *so = load_c(file.s, compilers[j]);
+        for (int i = 0; i < cs->n; i++) {
+            const struct scalar_case *c = &cs->c[i];
+            void (*run)(void **);
+            if (!there[i]) continue;
+            *(void **)&run = dlsym(so, oct_sprintf(arena, "w%d", i));
+            assert_non_null(run);
+            void *mem[4] = {c->in[0], c->in[1], c->in[2]};
+            mem[c->nargs] = got;
+            memset(got, 0x55, COUNT * 8);
+            run(mem);
+            same(c, got, compilers[j]);
+        }
+        dlclose(so);
+    }
+    return n;
+}
+
 #endif

@@ -19,39 +19,11 @@ static void evaluator_agrees_with_formulas(void **state) {
         }
 }
 
+static struct lp_kernel *as_it_is(struct lp_kernel *k) { return k; }
 static void printed_c_agrees_with_formulas(void **state) {
     (void)state;
     struct cases *cs = make_cases();
-    struct oct_text body, file;
-    oct_text_init(&body, arena);
-    oct_text_init(&file, arena);
-    struct lp_c_file *shared = lp_c_file_new(&cx, arena);
-    for (int i = 0; i < cs->n; i++) {
-        lp_emit_c(&body, case_kernel(&cs->c[i], 1), oct_sprintf(arena, "k%d", i), shared);
-        oct_text_addf(&body, "void w%d(void **m);\nvoid w%d(void **m) { k%d(m[0], m[1]%s%s); }\n", i, i, i,
-                      cs->c[i].nargs > 1 ? ", m[2]" : "", cs->c[i].nargs > 2 ? ", m[3]" : "");
-    }
-    oct_text_add(&file, "#include <stdint.h>\n");
-    lp_emit_c_prologue(&file, shared);
-    oct_text_add(&file, body.s);
-    void *got = oct_alloc(arena, COUNT * 8);
-    for (size_t j = 0; j < compiler_count(); j++) {
-        void *so = load_c(file.s, compilers[j]);
-        for (int i = 0; i < cs->n; i++) {
-            char name[16];
-            snprintf(name, sizeof name, "w%d", i);
-            void (*run)(void **);
-            *(void **)&run = dlsym(so, name);
-            assert_non_null(run);
-            const struct scalar_case *c = &cs->c[i];
-            void *mem[4] = {c->in[0], c->in[1], c->in[2]};
-            mem[c->nargs] = got;
-            memset(got, 0x55, COUNT * 8);
-            run(mem);
-            same(c, got, compilers[j]);
-        }
-        dlclose(so);
-    }
+    assert_int_equal(check_cases_in_c(cs, as_it_is), cs->n);
 }
 
 static void vectors_in_gnu_c_agree_with_formulas(void **state) {

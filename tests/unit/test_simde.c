@@ -33,12 +33,12 @@ static bool avx2(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_
 
 static void vnni_by_simde(void **state) {
     (void)state;
-    if (!avx2() || access("/usr/include/simde/x86/avx512.h", R_OK)) skip();
+    if (!avx2()) skip();
     vectors_of(LP_ISA_VNNI, load_shimmed);
 }
 static void avx512_by_simde(void **state) { /* what VNNI takes from AVX-512 was tested with it */
     (void)state;
-    if (!avx2() || access("/usr/include/simde/x86/avx512.h", R_OK)) skip();
+    if (!avx2()) skip();
     lane_vectors(LP_ISA_AVX512, load_shimmed);
 }
 static void avx512_natively(void **state) {
