@@ -65,6 +65,24 @@ bool oct_fits_depthwise_vec(const struct oct_kbuild *b) {
     return b->target->vector_bits >= 256 && oct_layer_fits(b) && is_depthwise(b) && !oct_depthwise_vec_refuses(b);
 }
 
+/* Bands of one output row or two. A pixel of one takes for each vector of channels a pair step and its sum for every pair of rows
+ * and column, of which those that are new are loaded and interleaved; and its requantization. */
+static int pairs_of(const struct oct_kbuild *b, int rows) {
+    return (int)(((rows - 1) * b->node->at.stride[0] + b->in[1].node->type.dim[2] + 1) / 2);
+}
+void oct_ways_depthwise_vec(const struct oct_kbuild *b, struct oct_ways *out) {
+    const struct oct_layout *y = &b->out.at;
+    const int lanes = oct_vec_lanes(b->target, LP_I32);
+    const int64_t kw = b->in[1].node->type.dim[3], kept = kw > b->node->at.stride[1] ? kw - b->node->at.stride[1] : 0;
+    for (int rows = 1; rows <= MAX_ROWS && rows <= y->dim[2]; rows++) {
+        enum { STEP = 1, PAIR = 1, FINISH = 5 };
+        const int64_t pixels = y->dim[0] * (y->dim[1] + lanes - 1) / lanes * ((y->dim[2] + rows - 1) / rows) * y->dim[3];
+        struct oct_way *w = oct_k_offer(out, "%d rows", rows);
+        w->pixels = rows;
+        w->cycles = (double)(pixels * (pairs_of(b, rows) * (rows * kw * STEP + (kw - kept) * PAIR) + rows * FINISH));
+    }
+}
+
 /* ---- constants
  * ------------------------------------------------------------------------------------------------------------------ */
 
@@ -228,13 +246,13 @@ bool oct_build_depthwise_vec(struct oct_kbuild *b) {
     struct lp_kernel *k = b->k;
     const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
     const struct oct_attrs *at = &b->node->at;
-    const int64_t channels = d->l.outputs, kh = b->in[1].node->type.dim[2];
+    const int64_t channels = d->l.outputs;
     d->lanes = oct_vec_lanes(b->target, LP_I32);
     while (d->lanes > channels) d->lanes /= 2;
     const int64_t blocks = (channels + d->lanes - 1) / d->lanes;
     d->kw = b->in[1].node->type.dim[3];
-    d->rows = out->dim[2] < MAX_ROWS ? (int)out->dim[2] : MAX_ROWS;
-    d->pairs = (int)(((d->rows - 1) * at->stride[0] + kh + 1) / 2);
+    d->rows = b->way.pixels;
+    d->pairs = pairs_of(b, d->rows);
     d->kept = d->kw > at->stride[1] ? d->kw - at->stride[1] : 0;
     if (d->kept * d->pairs > MAX_KEPT) d->kept = 0;
     k->isa = b->target->isa;

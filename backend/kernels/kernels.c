@@ -1,19 +1,18 @@
 /* kernels.c - the registry of kernels and what every builder needs: buffers and their bindings, loops over layouts, codes. */
 #include "kernels.h"
 
+#include <math.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
-#define KERNEL(name, op, fits, build, flags, doc)                                                                                \
-    bool oct_fits_##fits(const struct oct_kbuild *b), oct_build_##build(struct oct_kbuild *b);
-#include "kernels.def"
-#undef KERNEL
-
 static const struct oct_kernel_info kernels[] = {
-#define KERNEL(name, op, fits, build, flags, doc) {#name, doc, OCT_OP_##op, flags, oct_fits_##fits, oct_build_##build},
+#define KERNEL(name, op, fits, build, flags, doc) {#name, doc, OCT_OP_##op, flags, oct_fits_##fits, NULL, oct_build_##build},
+#define KERNEL_WAYS(name, op, fits, build, flags, doc)                                                                           \
+    {#name, doc, OCT_OP_##op, flags, oct_fits_##fits, oct_ways_##build, oct_build_##build},
 #include "kernels.def"
 #undef KERNEL
-    {NULL, NULL, OCT_OP_COUNT, 0, NULL, NULL},
+    {NULL, NULL, OCT_OP_COUNT, 0, NULL, NULL, NULL},
 };
 
 const struct oct_kernel_info *oct_kernel_list(uint32_t *n) {
@@ -21,10 +20,52 @@ const struct oct_kernel_info *oct_kernel_list(uint32_t *n) {
     return kernels;
 }
 
-const struct oct_kernel_info *oct_kernel_find(const struct oct_kbuild *b) {
+/* ---- the choice of a kernel and of a way to build with it -------------------------------------------------------------------
+ */
+
+static bool fits(const struct oct_kernel_info *k, const struct oct_kbuild *b) { return k->op == b->node->op && k->fits(b); }
+
+bool oct_kernel_fits(const struct oct_kbuild *b) {
     for (const struct oct_kernel_info *k = kernels; k->name; k++)
-        if (k->op == b->node->op && k->fits(b)) return k;
-    return NULL;
+        if (fits(k, b)) return true;
+    return false;
+}
+
+struct oct_way *oct_k_offer(struct oct_ways *out, const char *fmt, ...) {
+    struct oct_way *w = &out->way[out->n];
+    if (out->n < OCT_MAX_WAYS) out->n++;
+    *w = (struct oct_way){.kernel = out->kernel, .cycles = HUGE_VAL};
+    const int len = snprintf(w->text, sizeof w->text, "%s%s", out->kernel->name, *fmt ? " " : "");
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(w->text + len, sizeof w->text - (size_t)len, fmt, ap);
+    va_end(ap);
+    return w;
+}
+
+void oct_kernel_ways(const struct oct_kbuild *b, struct oct_ways *out) {
+    out->n = 0;
+    for (const struct oct_kernel_info *k = kernels; k->name; k++) {
+        if (!fits(k, b)) continue;
+        out->kernel = k;
+        if (k->ways) k->ways(b, out);
+        else oct_k_offer(out, "%s", "");
+    }
+}
+
+const struct oct_kernel_info *oct_kernel_find(struct oct_kbuild *b) {
+    struct oct_ways all;
+    const struct oct_way *best = NULL;
+    oct_kernel_ways(b, &all);
+    for (const struct oct_way *w = all.way; w < all.way + all.n; w++) {
+        if (!best || w->cycles < best->cycles) best = w;
+        if (!b->wanted || strcmp(w->text, b->wanted) != 0) continue;
+        best = w;
+        break;
+    }
+    if (!best) return NULL;
+    b->way = *best;
+    return best->kernel;
 }
 
 bool oct_kernel_build(struct oct_kbuild *b, const struct oct_kernel_info *info) {

@@ -1,10 +1,10 @@
 /* kernels.h - from one op with known shapes, layouts and constants to one loops kernel k(in..., out, constants..., scratch, lo,
  * hi).
  *
- * A kernel is one row of kernels.def: the op it serves, a predicate on types and layouts, and a builder. The first row whose
- * predicate holds is taken. A builder is ordinary C that writes loops (backend/loops/loops.h); it opens its buffers through
- * oct_k_in / oct_k_out / oct_k_const / oct_k_scratch, which also note what the caller has to pass for each. No kernel file holds
- * text of a target language. */
+ * A kernel is one row of kernels.def: the op it serves, a predicate on types and layouts, and a builder. Where several rows serve
+ * a layer, or one in several ways, oct_kernel_find chooses. A builder is ordinary C that writes loops (backend/loops/loops.h); it
+ * opens its buffers through oct_k_in / oct_k_out / oct_k_const / oct_k_scratch, which also note what the caller has to pass for
+ * each. No kernel file holds text of a target language. */
 #ifndef OCT_KERNELS_H
 #define OCT_KERNELS_H
 
@@ -61,6 +61,20 @@ struct oct_packed {
     int64_t n; /* elements */
     const void *data;
 };
+/* One way to build a layer. Whether it can be built that way, the kernel has made sure of; whether it should, oct_kernel_find
+ * decides by the cycles, or whoever names one (a tuner's file). */
+struct oct_way {
+    char text[40]; /* the kernel's name and more: "conv2d_vec 6x2". No two ways to build a layer share it */
+    const struct oct_kernel_info *kernel;
+    int recipe, pixels, vectors; /* read back by the kernel that offered it, and by no one else */
+    double cycles;               /* predicted for the whole layer on one core of the target; HUGE_VAL: there is no figure */
+};
+enum { OCT_MAX_WAYS = 128 };
+struct oct_ways {
+    struct oct_way way[OCT_MAX_WAYS + 1]; /* the last: of no use, for what finds no room */
+    int n;
+    const struct oct_kernel_info *kernel; /* that is being asked */
+};
 enum { OCT_K_MAX_BUFS = 32, OCT_K_CONST_ALIGN = 4 /* bytes: constants of bytes may be read by words */ };
 
 struct oct_kbuild {
@@ -72,7 +86,9 @@ struct oct_kbuild {
     int nin;
     struct oct_operand *in; /* node == NULL: an absent optional operand */
     struct oct_operand out;
-    int inplace; /* operand whose memory the result takes over; -1: none */
+    int inplace;        /* operand whose memory the result takes over; -1: none */
+    const char *wanted; /* text of the way to take, if it is offered; NULL: the cheapest */
+    struct oct_way way; /* that was chosen: the builder builds it */
     /* filled by the builder */
     struct lp_kernel *k;
     struct oct_bind bind[OCT_K_MAX_BUFS]; /* one per buffer of k */
@@ -101,17 +117,28 @@ struct oct_kernel_info {
     const char *name, *doc;
     enum oct_op op;
     unsigned flags;
-    bool (*fits)(const struct oct_kbuild *b);
+    bool (*fits)(const struct oct_kbuild *b);                       /* can it be built at all */
+    void (*ways)(const struct oct_kbuild *b, struct oct_ways *out); /* NULL: there is one, without a figure */
     bool (*build)(struct oct_kbuild *b); /* false after a diagnostic (an accumulator that cannot be held, a profile not served) */
 };
 /* The hooks of kernels.def. */
 #define KERNEL(name, op, fits, build, flags, doc)                                                                                \
     bool oct_fits_##fits(const struct oct_kbuild *b), oct_build_##build(struct oct_kbuild *b);
+#define KERNEL_WAYS(name, op, fits, build, flags, doc)                                                                           \
+    KERNEL(name, op, fits, build, flags, doc)                                                                                    \
+    void oct_ways_##build(const struct oct_kbuild *b, struct oct_ways *out);
 #include "kernels.def"
 #undef KERNEL
-/* The first kernel that fits, or NULL. */
-const struct oct_kernel_info *oct_kernel_find(const struct oct_kbuild *b);
 const struct oct_kernel_info *oct_kernel_list(uint32_t *n);
+/* Is there a kernel at all? */
+bool oct_kernel_fits(const struct oct_kbuild *b);
+/* Every way of every kernel that fits, in the order of the table. */
+void oct_kernel_ways(const struct oct_kbuild *b, struct oct_ways *out);
+/* Chooses b->way: the wanted one, else the cheapest, else (none has a figure) the first. Its kernel; NULL: none fits. */
+const struct oct_kernel_info *oct_kernel_find(struct oct_kbuild *b);
+/* For a hook `ways`: one more, its text that of the kernel, a space, and `fmt` (unless empty). Without a figure until it is set.
+ */
+struct oct_way *oct_k_offer(struct oct_ways *out, const char *fmt, ...) OCT_PRINTF(2, 3);
 /* Starts b->k and the fields that the builder fills, runs the builder, verifies the loops (a fault is an internal error). */
 bool oct_kernel_build(struct oct_kbuild *b, const struct oct_kernel_info *info);
 

@@ -4,6 +4,7 @@
  * A band of output rows first copies the input rows that it sees to scratch memory, 16 bits a code, with the padding around
  * (wide.h). The kx and channels of one row of a window lie behind each other there; pairs run over both. An odd one out reads one
  * code more, whose weight is 0. Weights stay 8 bits and widen on load: w[block of channels][ky][pair][channel][2]. */
+#include "cost.h"
 #include "layer.h"
 #include "madd.h"
 #include "rq_vec.h"
@@ -158,6 +159,35 @@ static struct shape shape_of_dense(const struct oct_kbuild *b) {
     return finished(s);
 }
 
+/* ---- ways -------------------------------------------------------------------------------------------------------------------
+ */
+
+/* Every tile that the registers hold; what outputs are left over take the pixels that cost them least. */
+static void offer_tiles(const struct oct_kbuild *b, const struct shape *s, struct oct_ways *out) {
+    const struct oct_target *t = b->target;
+    const int lanes = t->vector_bits / 32;
+    const int64_t outputs = b->in[1].node->type.dim[0], all = (outputs + lanes - 1) / lanes,
+                  turns = s->oh * s->kh * ((s->kw * s->c + 1) / 2),
+                  weights = oct_cost_weights(s->kh * s->kw * s->c * all * lanes, 1);
+    for (int n = 1; n <= OCT_MADD_VECTORS && n <= all; n++) {
+        const int64_t rest = all % n, resting = rest ? oct_madd_cost(s->ow, oct_madd_pixels(t, s->ow, rest), rest) : 0;
+        for (int p = 1; p <= oct_madd_most(t, n) && p <= s->ow; p++) {
+            struct oct_way *w = oct_k_offer(out, "%dx%d", p, n);
+            w->pixels = p;
+            w->vectors = n;
+            w->cycles = (double)(s->images * (turns * (all / n * oct_madd_cost(s->ow, p, n) + resting) + weights)) / 4;
+        }
+    }
+}
+void oct_ways_conv2d_vec(const struct oct_kbuild *b, struct oct_ways *out) {
+    const struct shape s = shape_of_conv(b);
+    offer_tiles(b, &s, out);
+}
+void oct_ways_dense_vec(const struct oct_kbuild *b, struct oct_ways *out) {
+    const struct shape s = shape_of_dense(b);
+    offer_tiles(b, &s, out);
+}
+
 /* ---- constants --------------------------------------------------------------------------------------------------------------
  */
 
@@ -180,11 +210,10 @@ static int32_t pack_part(struct conv *v, const struct part *p) {
     return oct_k_const(b, "w", LP_I8, oct_pack_elements(&pack), oct_pack_data(b->arena, &pack, LP_I8, rows));
 }
 
-static void add_part(struct conv *v, int64_t first, int64_t blocks, int64_t vectors, int64_t channels) {
+static void add_part(struct conv *v, int64_t first, int64_t blocks, int pixels, int64_t vectors, int64_t channels) {
     if (!blocks) return;
     struct part *p = &v->part[v->parts++];
-    *p = (struct part){.first = first, .blocks = blocks, .channels = channels, .vectors = (int)vectors};
-    p->pixels = oct_madd_pixels(v->l.b->target, v->s.ow, vectors);
+    *p = (struct part){.first = first, .blocks = blocks, .channels = channels, .vectors = (int)vectors, .pixels = pixels};
     p->w = pack_part(v, p);
 }
 
@@ -193,8 +222,7 @@ static void open_all(struct conv *v) {
     struct oct_kbuild *b = l->b;
     const struct shape *s = &v->s;
     const int64_t all = (l->outputs + v->lanes - 1) / v->lanes, padded = all * v->lanes;
-    int64_t cost;
-    const int64_t whole = oct_madd_vectors(b->target, s->ow, all, &cost) * v->lanes;
+    const int64_t whole = (int64_t)b->way.vectors * v->lanes;
     v->in = (struct oct_wide){.b = b,
                               .h = s->h,
                               .w = s->w,
@@ -211,8 +239,9 @@ static void open_all(struct conv *v) {
     oct_wide_open(&v->in);
     l->y = oct_k_out(b);
     const int64_t blocks = l->outputs / whole, rest = l->outputs % whole;
-    add_part(v, 0, blocks, whole / v->lanes, whole);
-    if (rest) add_part(v, blocks * whole, 1, (rest + v->lanes - 1) / v->lanes, rest);
+    add_part(v, 0, blocks, b->way.pixels, b->way.vectors, whole);
+    const int64_t more = (rest + v->lanes - 1) / v->lanes;
+    if (rest) add_part(v, blocks * whole, 1, oct_madd_pixels(b->target, s->ow, more), more, rest);
     int32_t *bias = OCT_NEW_N(b->arena, int32_t, padded + v->lanes);
     for (int64_t o = 0; o < l->outputs; o++) bias[o] = (int32_t)(uint32_t)(uint64_t)l->bias[o];
     v->bias = oct_k_const(b, "bias", LP_I32, padded + v->lanes, bias);

@@ -68,11 +68,11 @@ void oct_madd_build(const struct oct_madd *s, int pixels, struct lp_addr x, stru
  */
 
 /* Beside the accumulators: the weights of a step, a pair of codes, a product. With one pixel a weight is used once. */
-static int64_t pixels_beside(const struct oct_target *t, int64_t vectors) {
+int oct_madd_most(const struct oct_target *t, int64_t vectors) {
     const int64_t registers = t->registers - 2;
     if (vectors == OCT_MADD_VECTORS) return 1;
     const int64_t most = (registers - vectors) / vectors;
-    return most < 1 ? 1 : most > OCT_MADD_PIXELS ? OCT_MADD_PIXELS : most;
+    return most < 1 ? 1 : most > OCT_MADD_PIXELS ? OCT_MADD_PIXELS : (int)most;
 }
 
 /* Quarter cycles of a step of one pair: four operations a cycle, two of them products; loads, of which two a cycle are not always
@@ -87,7 +87,7 @@ int64_t oct_madd_cost(int64_t width, int64_t pixels, int64_t vectors) {
 }
 int oct_madd_pixels(const struct oct_target *t, int64_t width, int64_t vectors) {
     int64_t best = 1;
-    for (int64_t p = 2; p <= pixels_beside(t, vectors); p++)
+    for (int64_t p = 2; p <= oct_madd_most(t, vectors); p++)
         if (oct_madd_cost(width, p, vectors) < oct_madd_cost(width, best, vectors)) best = p;
     return (int)best;
 }

@@ -12,21 +12,14 @@
  * before where 4 does not divide the result: tables say where tiles start. */
 #include <inttypes.h>
 
+#include "cost.h"
 #include "layer.h"
 #include "madd.h"
 #include "rq_vec.h"
 #include "vec.h"
 #include "wide.h"
 
-enum {
-    POINTS = 36,
-    SIDE = 6,
-    OUT = 4,
-    SCRATCH_BYTES = 1 << 20,
-    NEAR_BYTES = 32 * 1024,
-    CACHE_BYTES = 256 * 1024,
-    FAR_BYTES = 1 << 20
-};
+enum { POINTS = 36, SIDE = 6, OUT = 4, SCRATCH_BYTES = 1 << 20 };
 
 /* How a layer is cut. */
 struct cut {
@@ -59,15 +52,8 @@ struct winograd {
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* Quarter cycles for the transform of a vector of codes of a tile and for the way back of a vector of sums, as counted from their
- * operations; for a byte of weights from beyond the cache, or from memory; for one of scratch beyond the near cache, written and
- * read. */
+ * operations. */
 enum { INPUT_COST = 300, OUTPUT_COST = 440 };
-static int64_t weights_cost(int64_t bytes, int64_t times) {
-    return bytes > FAR_BYTES ? bytes * times : bytes > CACHE_BYTES ? bytes * times * 2 / 5 : 0;
-}
-static int64_t scratch_cost(int64_t bytes, int64_t times) {
-    return bytes > 2 * CACHE_BYTES ? bytes * times / 3 : bytes > NEAR_BYTES ? bytes * times / 8 : 0;
-}
 
 /* Elements to the next point: an odd number of cache lines, as the 36 points of a tile would share few sets of the cache. */
 static int64_t spread(int64_t elements, int64_t size) {
@@ -91,20 +77,14 @@ static struct cut cut_of(const struct oct_kbuild *b) {
         oct_madd_vectors(b->target, tiles, c.channels / lanes, &product);
         const int64_t each = POINTS * ((c.c + 1) / 2) * product + tiles * ((c.c + 2 * lanes - 1) / (2 * lanes)) * INPUT_COST +
                              tiles * (c.channels / lanes) * OUTPUT_COST;
-        const int64_t cost = strips * each + weights_cost(POINTS * 2 * c.c * c.channels, strips) + scratch_cost(bytes, strips);
+        const int64_t cost =
+            strips * each + oct_cost_weights(POINTS * 2 * c.c * c.channels, strips) + oct_cost_scratch(bytes, strips);
         if (cost < c.cost) c.cost = cost, c.rows = rows, c.strips = strips, c.tiles = tiles;
     }
     c.codes = spread(c.tiles * c.c + (c.c < 2 * lanes ? 2 * lanes - c.c : 0), 2); /* a tile of few channels runs into the next */
     c.sums = spread(c.tiles * c.channels, 4);
     return c;
 }
-static int64_t direct_cost(const struct oct_kbuild *b, const struct cut *c) {
-    const int lanes = b->target->vector_bits / 32;
-    int64_t row;
-    oct_madd_vectors(b->target, c->ow, c->channels / lanes, &row);
-    return c->oh * 3 * ((3 * c->c + 1) / 2) * row + weights_cost(9 * c->c * c->channels, 1);
-}
-
 /* Reach of sum w x over the codes as they are, padding among them. */
 static void reach_of(const struct oct_kbuild *b, int64_t *lo, int64_t *hi) {
     const struct oct_node *x = b->in[0].node, *w = b->in[1].node;
@@ -139,8 +119,17 @@ bool oct_fits_winograd(const struct oct_kbuild *b) {
         return false;
     if (b->out.at.stride[1] != 1 || b->out.at.dim[2] < OUT || b->out.at.dim[3] < OUT) return false;
     if (b->in[0].at.dim[1] < b->target->vector_bits / 32 || oct_conv2d_vec_refuses(b)) return false;
+    return cut_of(b).rows && proved(b);
+}
+void oct_ways_winograd(const struct oct_kbuild *b, struct oct_ways *out) {
     const struct cut c = cut_of(b);
-    return c.rows && c.cost < direct_cost(b, &c) && proved(b);
+    int64_t product;
+    const int vectors = oct_madd_vectors(b->target, c.tiles, c.channels / (b->target->vector_bits / 32), &product),
+              pixels = oct_madd_pixels(b->target, c.tiles, vectors);
+    struct oct_way *w = oct_k_offer(out, "f4 %dx%d", pixels, vectors);
+    w->pixels = pixels;
+    w->vectors = vectors;
+    w->cycles = (double)(b->out.at.dim[0] * c.cost) / 4;
 }
 
 /* ---- constants --------------------------------------------------------------------------------------------------------------
@@ -163,12 +152,11 @@ static const int16_t *transformed(const struct winograd *v) {
     return u;
 }
 
-static void add_part(struct winograd *v, const int16_t *u, int64_t first, int64_t blocks, int64_t vectors) {
+static void add_part(struct winograd *v, const int16_t *u, int64_t first, int64_t blocks, int pixels, int64_t vectors) {
     if (!blocks) return;
     struct part *p = &v->part[v->parts++];
     const int64_t block = vectors * v->lanes, n = v->l.outputs, c = v->cut.c;
-    *p = (struct part){.first = first, .blocks = blocks, .vectors = (int)vectors};
-    p->pixels = oct_madd_pixels(v->b->target, v->cut.tiles, vectors);
+    *p = (struct part){.first = first, .blocks = blocks, .vectors = (int)vectors, .pixels = pixels};
     /* outputs before `first` are left out by starting there: rows are n outputs apart, the last ones run past the axis */
     int16_t *rest = OCT_NEW_N(v->b->arena, int16_t, POINTS * (n - first) * c);
     for (int64_t q = 0; q < POINTS; q++)
@@ -224,13 +212,12 @@ static void open_all(struct winograd *v) {
     struct layer *l = &v->l;
     struct oct_kbuild *b = v->b;
     const struct cut *c = &v->cut;
-    int64_t cost;
     open_tables(v);
     l->y = oct_k_out(b);
     const int16_t *u = transformed(v);
-    const int64_t all = c->channels / v->lanes, vectors = oct_madd_vectors(b->target, c->tiles, all, &cost);
-    add_part(v, u, 0, all / vectors, vectors);
-    if (all % vectors) add_part(v, u, all / vectors * vectors * v->lanes, 1, all % vectors);
+    const int64_t all = c->channels / v->lanes, vectors = b->way.vectors, rest = all % vectors;
+    add_part(v, u, 0, all / vectors, b->way.pixels, vectors);
+    if (rest) add_part(v, u, (all - rest) * v->lanes, 1, oct_madd_pixels(b->target, c->tiles, rest), rest);
     int32_t *bias = OCT_NEW_N(b->arena, int32_t, c->channels);
     for (int64_t o = 0; o < l->outputs; o++) bias[o] = (int32_t)(uint32_t)(uint64_t)l->bias[o];
     v->bias = oct_k_const(b, "bias", LP_I32, c->channels, bias);

@@ -88,7 +88,7 @@ static bool reads_border(const struct planner *pl, const struct oct_node *conv) 
     b.out.node = conv;
     if (direct_output(pl->m, conv) >= 0) oct_layout_outer(&b.out.at, &conv->type, pl->opt->io_layout);
     else oct_layout_nhwc(&b.out.at, conv->type.dim, none);
-    return !oct_kernel_find(&b);
+    return !oct_kernel_fits(&b);
 }
 /* Border that the convolutions on codes that read a value want. */
 static void wanted_border(const struct planner *pl, const struct oct_node *n, int64_t border[4]) {

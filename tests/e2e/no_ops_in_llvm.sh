@@ -9,7 +9,7 @@ die() { echo "no_ops_in_llvm: $*"; exit 1; }
 
 # Words of ops, kernels and rows, without those that the column itself uses and those of plain English.
 "${OCTAVO:?}" ops --json | grep -o '"name": *"[a-z0-9_]*"' | grep -o '[a-z0-9_]*"$' | tr -d '"' >"$out/ops"
-sed -n 's/^KERNEL(\([a-z0-9_]*\),.*/\1/p' "$source/backend/kernels/kernels.def" >"$out/kernels"
+sed -n 's/^KERNEL[A-Z_]*(\([a-z0-9_]*\),.*/\1/p' "$source/backend/kernels/kernels.def" >"$out/kernels"
 sed -n 's/^ROW(\([a-z0-9_]*\),.*/\1/p' "$source/backend/loops/loops.def" >"$out/rows"
 grep '^ROW(' "$source/backend/loops/loops.def" | sed 's/.*, "\([^"]*\)", "[^"]*")$/\1/' | grep -oE '[a-z][a-z0-9]*\b' | sort -u >"$out/functions"
 [ "$(wc -l <"$out/ops")" -gt 30 ] && [ "$(wc -l <"$out/kernels")" -gt 10 ] && [ "$(wc -l <"$out/rows")" -gt 40 ] || die "tables not found"
