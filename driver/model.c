@@ -15,13 +15,14 @@ static void set_option(struct oct_module *m, enum oct_option_id id, int word) {
 }
 
 /* A rule behind the model's own and before those of --config: it changes the default, and what is said of single ops stays. */
-static void add_observer_rule(struct oct_module *m, int word) {
+static void add_rule(struct oct_module *m, enum oct_qrule_id id, int word) {
+    if (word < 0) return;
     struct oct_rule *rules = OCT_NEW_N(m->arena, struct oct_rule, m->nrules + 1);
     if (m->nrules) memcpy(rules, m->rule, m->nrules * sizeof *rules);
     struct oct_rule *r = &rules[m->nrules++];
     r->kind = OCT_RULE_ANY;
-    r->set = (uint32_t)1 << OCT_Q_act_observer;
-    r->q.act_observer = (uint8_t)word;
+    r->set = (uint32_t)1 << id;
+    *oct_qrule_field(&r->q, id) = (uint8_t)word;
     m->rule = rules;
 }
 
@@ -31,7 +32,8 @@ struct oct_module *drv_read_model(struct drv *d, const char *path) {
     set_option(m, OCT_OPT_profile, d->o.profile);
     set_option(m, OCT_OPT_io, d->o.io);
     set_option(m, OCT_OPT_quantize, d->o.quantize);
-    if (d->o.observer >= 0) add_observer_rule(m, d->o.observer);
+    add_rule(m, OCT_Q_act_observer, d->o.observer);
+    add_rule(m, OCT_Q_saturation, d->o.saturation);
     if (d->o.config && !oct_read_qconfig(d->cx, d->o.config, m)) return NULL;
     return m;
 }
@@ -191,8 +193,7 @@ bool drv_rewrite(struct drv *d, struct oct_module *m) {
 
     struct oct_dataset data;
     if (d->o.data.n && drv_is_calibrated(m)) {
-        if (!d->o.certify)
-            oct_note(d->cx, nowhere, "--data is ignored: the model is calibrated already (after=%s)", m->after);
+        if (!d->o.certify) oct_note(d->cx, nowhere, "--data is ignored: the model is calibrated already (after=%s)", m->after);
     } else if (d->o.data.n) {
         if (!drv_data(d) || !drv_fit(d, d->data, m, &data)) return false;
         run.data = &data;

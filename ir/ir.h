@@ -312,6 +312,13 @@ void oct_input_range(const struct oct_module *m, const struct oct_node *input, f
 /* The rule for a node: defaults of qconfig.def, then every matching rule in order. */
 struct oct_qconfig oct_qconfig_for(const struct oct_module *m, const struct oct_node *n);
 
+/* Codes that an integer value can take: those of its dtype, narrowed by the clip or the table of the op that makes it, through
+ * ops that only place codes (reach.c). */
+struct oct_reach {
+    int32_t lo, hi;
+};
+struct oct_reach oct_reach_of(const struct oct_node *n);
+
 /* The padding of pad=same along one axis: ceil(in / stride) results, the odd element after (upper, the language's) or before.
  * All arguments in [1, 2^31). */
 void oct_same_pad(int64_t in, int64_t kernel, int64_t stride, int64_t dilation, bool upper, int64_t *before, int64_t *after);

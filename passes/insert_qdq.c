@@ -46,6 +46,20 @@ static const struct oct_type *codes_of(struct oct_node *x) {
     return from->op == OCT_OP_dequantize ? &from->operand[0]->type : NULL;
 }
 
+enum { MOST_MOVES = 64 }; /* looked through */
+
+/* How many steps lie between the least and the greatest code that a dequantized value can have; padding is the zero point. */
+static int32_t span_of(struct oct_node *x) {
+    const struct oct_node *codes = oct_origin(x)->operand[0];
+    struct oct_reach r = oct_reach_of(codes);
+    const int32_t z = oct_zero(codes->type.q, 0);
+    int moves = 0;
+    for (x = oct_resolve(x); oct_has_flag(x, OCT_SHARESQ); x = oct_operand(x, 0))
+        if (++moves > MOST_MOVES || (x->op == OCT_OP_pad && x->at.value != 0))
+            return (int32_t)(oct_dtype_max(codes->type.dtype) - oct_dtype_min(codes->type.dtype));
+    return (r.hi > z ? r.hi : z) - (r.lo < z ? r.lo : z);
+}
+
 /* Constant operand i of an op whose other operands are quantized: per tensor, in the type of the others. */
 static void quantize_operand(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n, int i, enum oct_dtype dtype) {
     const struct oct_node *c = n->operand[i];
@@ -87,6 +101,7 @@ static void quantize_constants(struct oct_pass_env *env, struct oct_module *m, s
 }
 
 bool oct_pass_insert_qdq(struct oct_pass_env *env, struct oct_module *m) {
+    struct oct_loss loss = {0, 0, 0, 0};
     /* mark: the value will be quantized, so its op can become an integer op if its operands are codes too */
     OCT_FOR_NODES(m, n) n->mark = 0, oct_note_origin(m, n);
     OCT_FOR_NODES(m, n)
@@ -105,12 +120,17 @@ bool oct_pass_insert_qdq(struct oct_pass_env *env, struct oct_module *m) {
             continue;
         } else if (oct_has_flag(n, OCT_LINEAR) && n->mark) {
             const struct oct_type *x = codes_of(n->operand[0]);
-            if (x && x->q->axis < 0) env->changes += oct_quantize_weights(m, n, x->q->scale[0]);
+            if (!x || x->q->axis >= 0) continue;
+            const struct oct_input in = {.scale = x->q->scale[0], .range = span_of(n->operand[0]), .loss = &loss};
+            env->changes += oct_quantize_weights(env, m, n, &in);
         } else if (oct_has_flag(n, OCT_REQUANT) && !oct_has_flag(n, OCT_QDQ | OCT_LINEAR) && n->mark &&
                    n->type.dtype == OCT_F32) {
             quantize_constants(env, m, n);
         }
     }
     oct_sweep(m);
+    if (env->explain && loss.channels)
+        oct_text_addf(env->explain, "saturation: in all %u of %u scales rise, by %.3f bits on average, %.3f at most\n",
+                      loss.raised, loss.channels, loss.bits / loss.channels, loss.most);
     return true;
 }

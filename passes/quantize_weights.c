@@ -37,13 +37,15 @@ static struct oct_node *dequantized(struct oct_module *m, const struct oct_node 
     return oct_make(m, OCT_OP_dequantize, oct_suffixed(m, from->name, "dq"), &c, 1, NULL, NULL, from->span);
 }
 
+int8_t oct_weight_code(float w, float scale, bool full) {
+    return (int8_t)oct_quantize1(w, scale, 0, full ? -128 : -127, 127, OCT_divide_div, OCT_order_before);
+}
+
 static struct oct_node *quantized_weight(struct oct_module *m, const struct oct_node *wn, const struct oct_quant *q, bool full) {
     const float *w = oct_const_floats(wn);
     const int64_t total = oct_type_elements(&wn->type, 1), per = total / wn->type.dim[0];
     int8_t *code = OCT_NEW_N(m->arena, int8_t, total);
-    for (int64_t i = 0; i < total; i++)
-        code[i] = (int8_t)oct_quantize1(w[i], oct_scale(q, (uint32_t)(i / per)), 0, full ? -128 : -127, 127, OCT_divide_div,
-                                        OCT_order_before);
+    for (int64_t i = 0; i < total; i++) code[i] = oct_weight_code(w[i], oct_scale(q, (uint32_t)(i / per)), full);
     struct oct_type t = wn->type;
     t.dtype = OCT_I8;
     t.q = q;
@@ -70,7 +72,35 @@ static struct oct_node *quantized_bias(struct oct_module *m, const struct oct_no
     return dequantized(m, bn, &t, code);
 }
 
-unsigned oct_quantize_weights(struct oct_module *m, struct oct_node *n, float s_x) {
+/* Rule saturation: scales rise until no 16-bit sum of the kernels can saturate. */
+static void raise_to_safe(struct oct_pass_env *env, const struct oct_node *n, const struct oct_qconfig *rule,
+                          const struct oct_input *in, uint32_t scales, float *scale) {
+    const struct oct_node *wn = n->operand[1];
+    const int64_t outs = wn->type.dim[0], per = oct_type_elements(&wn->type, 1) / outs;
+    const enum oct_scheme scheme = weight_scheme[rule->weight_scheme];
+    struct oct_safe safe;
+    if (!oct_safe_begin(&safe, env->scratch, n, rule, in->range, in->dead)) return;
+    safe.full = scheme == OCT_scheme_full;
+    for (uint32_t c = 0; c < scales; c++) {
+        const float before = scale[c];
+        for (int64_t o = c * outs / scales; o < (c + 1) * outs / scales; o++)
+            scale[c] = oct_safe_scale(&safe, oct_const_floats(wn) + o * per, scale[c], scheme == OCT_scheme_pot);
+        oct_safe_note(&safe, before, scale[c]);
+    }
+    in->loss->bits += safe.loss.bits;
+    in->loss->channels += safe.loss.channels;
+    in->loss->raised += safe.loss.raised;
+    in->loss->most = fmax(in->loss->most, safe.loss.most);
+    if (env->explain)
+        oct_text_addf(env->explain,
+                      "saturation: %s: activations 0..%d, %d products to a sum of 16 bits: %u of %u scales rise, by %.3f bits on "
+                      "average, %.3f at most\n",
+                      n->name, (int)in->range, 2 * safe.quads, safe.loss.raised, safe.loss.channels,
+                      safe.loss.bits / safe.loss.channels, safe.loss.most);
+}
+
+unsigned oct_quantize_weights(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n, const struct oct_input *in) {
+    const float s_x = in->scale;
     struct oct_node *wn = n->operand[1], *bn = oct_operand(n, 2);
     const struct oct_qconfig rule = oct_qconfig_for(m, n);
     const float *w = oct_const_floats(wn), *b = oct_const_floats(bn);
@@ -89,6 +119,7 @@ unsigned oct_quantize_weights(struct oct_module *m, struct oct_node *n, float s_
         for (int64_t o = c * outs / scales; b && o < (c + 1) * outs / scales; o++) largest = fmaxf(largest, fabsf(b[o]));
         scale[c] = channel_scale(w + c * per, per, &rule, least_scale(largest, s_x), largest > 0);
     }
+    raise_to_safe(env, n, &rule, in, scales, scale);
     const struct oct_quant *q = scales == 1 && rule.granularity == PER_TENSOR
                                     ? oct_quant_tensor(m->arena, scale[0], 0)
                                     : oct_quant_channel(m->arena, 0, scales, scale, NULL);

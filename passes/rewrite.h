@@ -2,6 +2,7 @@
 #ifndef OCT_REWRITE_H
 #define OCT_REWRITE_H
 
+#include "../ir/sat16.h"
 #include "pass.h"
 
 /* Resolves the node's operands in place: a pass calls it on each node it visits, then reads n->operand directly. */
@@ -21,8 +22,8 @@ static inline bool oct_has_flag(const struct oct_node *n, unsigned flag) { retur
 static inline bool oct_kept_float(const struct oct_module *m, const struct oct_node *n) {
     return m->nrules && !oct_has_flag(n, OCT_QDQ) && oct_qconfig_for(m, n).act == OCT_ACT_FLOAT;
 }
-/* The value whose parameters n carries: back through the ops that share their operand's. A pass notes it in `tag`, node by node in
- * execution order, so that long chains cost linear time; a node without a note is its own. */
+/* The value whose parameters n carries: back through the ops that share their operand's. A pass notes it in `tag`, node by node
+ * in execution order, so that long chains cost linear time; a node without a note is its own. */
 void oct_note_origin(const struct oct_module *m, struct oct_node *n);
 static inline struct oct_node *oct_origin(struct oct_node *n) { return n->tag ? n->tag : n; }
 /* "%s.%s", for the names of what a pass makes of a value. */
@@ -47,11 +48,43 @@ unsigned oct_sweep(struct oct_module *m);
 /* Channel c of a batch norm as g x + t (fold_bn.c); false when its parameters are no constants, or g or t is infinite. */
 bool oct_bn_channel(const struct oct_node *bn, int64_t c, double *g, double *t);
 
+/* ---- safe_scale.c: scales that sums of 16 bits survive ---- */
+
+struct oct_loss { /* log2 of how much scales rose */
+    double bits, most;
+    uint32_t channels, raised;
+};
+/* Of one linear op: the order in which its kernels read the weights of an output channel, and the sums they make. */
+struct oct_safe {
+    int quads;                       /* pairs of products in one sum, in each of two lanes (ir/sat16.h) */
+    int32_t range;                   /* activations less the lowest are 0 .. range */
+    bool full;                       /* code -128 exists */
+    int64_t c, kh, kw, nlive, *live; /* channels that stay (fold_channels takes the others out), in their order */
+    float *w;
+    int8_t *code;
+    struct oct_loss loss;
+};
+/* Operand 1 of n is its float weight; dead: channels that will go, or NULL. False: its rule does not ask for it, or its kernels
+ * have no such sums. */
+bool oct_safe_begin(struct oct_safe *s, struct oct_arena *scratch, const struct oct_node *n, const struct oct_qconfig *rule,
+                    int32_t range, const uint8_t *dead);
+/* The least scale >= `scale` for one output channel w[c][kh][kw] under which none of its sums can saturate. */
+float oct_safe_scale(struct oct_safe *s, const float *w, float scale, bool power_of_two);
+void oct_safe_note(struct oct_safe *s, float before, float after);
+
 /* ---- quantize_weights.c ---- */
 
-/* Quantizes the float constants that a linear op reads as weight and bias, for an activation of scale s_x, as its rule says.
- * Returns how many constants it replaced. */
-unsigned oct_quantize_weights(struct oct_module *m, struct oct_node *n, float s_x);
+/* What a linear op reads. */
+struct oct_input {
+    float scale;
+    int32_t range;         /* its codes span so many steps */
+    const uint8_t *dead;   /* channels that fold_channels will take out, or NULL */
+    struct oct_loss *loss; /* sums up what rule saturation costs */
+};
+/* Quantizes the float constants that a linear op reads as weight and bias, as its rule says. Returns how many constants it
+ * replaced. */
+unsigned oct_quantize_weights(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n, const struct oct_input *in);
+int8_t oct_weight_code(float w, float scale, bool full);
 /* A bias in units of s_x s_w, ties to even, clamped to +-(2^31 - 1). */
 int32_t oct_bias_code(float b, float s_x, float s_w);
 

@@ -253,7 +253,11 @@ void oct_k_clamp_range(const struct oct_node *n, int32_t *lo, int32_t *hi) {
     if (n->at.clip[1] < (float)*hi) *hi = (int32_t)n->at.clip[1];
 }
 
-void oct_k_code_range(const struct oct_node *n, int32_t *lo, int32_t *hi) { oct_k_clamp_range(n, lo, hi); }
+void oct_k_code_range(const struct oct_node *n, int32_t *lo, int32_t *hi) {
+    const struct oct_reach r = oct_reach_of(n);
+    *lo = r.lo;
+    *hi = r.hi;
+}
 
 struct lp_val oct_k_code_of(struct oct_kbuild *b, struct lp_val x) {
     return x.type.elem == LP_I32 ? x : lp_op1(b->k, b->k->reg[x.reg].name, LP_OP_cvt, lp_vector(LP_I32, x.type.lanes), x);

@@ -232,7 +232,7 @@ struct lp_val oct_k_code_of(struct oct_kbuild *b, struct lp_val x);
 /* Loads a code and widens it to i32. */
 struct lp_val oct_k_load_code(struct oct_kbuild *b, const char *name, int32_t buf, struct lp_addr at);
 
-/* Codes that an operand can take: those of its dtype, narrowed by a clip of the node that makes it. */
+/* Codes that an operand can take (oct_reach_of). */
 void oct_k_code_range(const struct oct_node *n, int32_t *lo, int32_t *hi);
 /* Clamp of the result: its dtype's codes met with the node's clip attribute (codes). */
 void oct_k_clamp_range(const struct oct_node *n, int32_t *lo, int32_t *hi);
