@@ -51,7 +51,7 @@ static void products(struct oct_kbuild *b, void *user, struct lp_addr at, struct
     oct_k_close(b, loops);
 }
 
-static bool all_float(const struct oct_kbuild *b) {
+bool oct_r_linear(const struct oct_kbuild *b) {
     for (int i = 0; i < b->nin; i++)
         if (b->in[i].node && !oct_k_is_float(&b->in[i].node->type)) return false;
     bool constant = b->in[1].node->op == OCT_OP_const && (b->nin < 3 || !b->in[2].node || b->in[2].node->op == OCT_OP_const);
@@ -121,7 +121,7 @@ static int lanes_for(struct oct_kbuild *b, const struct tile *t) {
     return lanes;
 }
 
-bool oct_fits_conv2d_f32(const struct oct_kbuild *b) { return all_float(b); }
+bool oct_fits_conv2d_f32(const struct oct_kbuild *b) { return oct_r_linear(b); }
 
 bool oct_build_conv2d_f32(struct oct_kbuild *b) {
     const struct oct_attrs *at = &b->node->at;
@@ -189,7 +189,7 @@ bool oct_build_conv2d_f32(struct oct_kbuild *b) {
     return true;
 }
 
-bool oct_fits_dense_f32(const struct oct_kbuild *b) { return all_float(b); }
+bool oct_fits_dense_f32(const struct oct_kbuild *b) { return oct_r_linear(b); }
 
 bool oct_build_dense_f32(struct oct_kbuild *b) {
     const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;

@@ -10,6 +10,7 @@
 #include "rq_vec.h"
 #include "vec.h"
 #include "wide.h"
+#include "window.h"
 
 enum { SCRATCH_BYTES = 64 * 1024 };
 
@@ -61,22 +62,9 @@ bool oct_fits_conv2d_vec(const struct oct_kbuild *b) {
     return b->target->vector_bits >= 256 && oct_layer_fits(b) && !oct_conv2d_vec_refuses(b);
 }
 
-/* All axes but the last as one: its size and its step in both layouts; false where they do not follow each other evenly. */
-static bool rows_of(const struct oct_kbuild *b, int64_t *rows, int64_t *in_step, int64_t *out_step) {
-    const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
-    *rows = 1;
-    *in_step = *out_step = 0;
-    for (int a = in->rank - 2; a >= 0; a--) {
-        if (in->dim[a] == 1) continue;
-        if (*rows > 1 && (in->stride[a] != *rows * *in_step || out->stride[a] != *rows * *out_step)) return false;
-        if (*rows == 1) *in_step = in->stride[a], *out_step = out->stride[a];
-        *rows *= in->dim[a];
-    }
-    return true;
-}
 const char *oct_dense_vec_refuses(const struct oct_kbuild *b) {
     int64_t rows, in_step, out_step;
-    if (!rows_of(b, &rows, &in_step, &out_step)) return "rows that lie unevenly in memory";
+    if (!oct_rows_of(b, &rows, &in_step, &out_step)) return "rows that lie unevenly in memory";
     return refuses(b);
 }
 bool oct_fits_dense_vec(const struct oct_kbuild *b) {
@@ -148,7 +136,7 @@ static struct shape shape_of_conv(const struct oct_kbuild *b) {
 static struct shape shape_of_dense(const struct oct_kbuild *b) {
     const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
     struct shape s = {.images = 1, .h = 1, .oh = 1, .kh = 1, .kw = 1, .sy = 1, .sx = 1, .dy = 1};
-    rows_of(b, &s.w, &s.in_col, &s.out_col);
+    oct_rows_of(b, &s.w, &s.in_col, &s.out_col);
     s.ow = s.w;
     s.c = in->dim[in->rank - 1];
     s.in_channel = in->stride[in->rank - 1];

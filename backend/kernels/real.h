@@ -37,4 +37,7 @@ bool oct_r_through_float(const struct oct_kbuild *b); /* operands and result are
 float oct_real_of(const struct oct_type *t, int32_t code);
 int32_t oct_code_of(const struct oct_type *t, float x);
 
+/* Floats in and out, weights and bias constant: a conv2d or dense of linear_f32.c and the like. */
+bool oct_r_linear(const struct oct_kbuild *b);
+
 #endif

@@ -13,30 +13,37 @@ static int32_t row_table(const struct oct_wide *v, int64_t n) {
 
 void oct_wide_open(struct oct_wide *v) {
     const int64_t rows = v->start ? v->bands * v->seen : (v->bands - 1) * v->step + v->seen;
-    v->lanes = v->b->target->vector_bits / 16;
     v->x = oct_k_in(v->b, 0);
-    v->wide = oct_k_scratch(v->b, "wide", LP_I16, v->seen * v->cols * v->c + v->lanes);
+    v->floats = v->b->k->buf[v->x].elem == LP_F32;
+    v->lanes = v->b->target->vector_bits / (v->floats ? 32 : 16);
+    v->wide =
+        oct_k_scratch(v->b, v->floats ? "padded" : "wide", v->floats ? LP_F32 : LP_I16, v->seen * v->cols * v->c + v->lanes);
     v->table = v->start || v->top || rows > v->h ? row_table(v, rows) : -1;
 }
 
 /* The codes of one row: at + index register. */
 struct source {
     struct lp_addr at;
-    struct lp_val keep, else_zero; /* masks of one 16-bit lane; type.lanes 0: the row is in the image */
+    struct lp_val keep, else_zero; /* masks of one lane, as wide as integers of its size; type.lanes 0: the row is in the image */
 };
 
+/* The code of padding, as bits: 0.0 for floats. */
+static int64_t padding(const struct oct_wide *v) { return v->floats ? 0 : oct_zero(v->b->in[0].node->type.q, 0); }
+
 static struct lp_val lanes_of(struct lp_kernel *k, struct lp_val v, int n) {
-    return v.reg < 0 || n == 1 ? v : lp_op1(k, NULL, LP_OP_splat, lp_vector(LP_I16, n), v);
+    return v.reg < 0 || n == 1 ? v : lp_op1(k, NULL, LP_OP_splat, lp_vector((enum lp_elem)v.type.elem, n), v);
 }
 
 /* n codes, widened, to `to`. */
 static void widen(const struct oct_wide *v, const struct source *from, struct lp_addr at, struct lp_addr to, int n) {
     struct lp_kernel *k = v->b->k;
     struct lp_val x = lp_load(k, NULL, lp_vector((enum lp_elem)k->buf[v->x].elem, n), v->x, at);
-    x = lp_op1(k, NULL, LP_OP_cvt, lp_vector(LP_I16, n), x);
+    if (!v->floats) x = lp_op1(k, NULL, LP_OP_cvt, lp_vector(LP_I16, n), x);
     if (from->keep.type.lanes) {
+        if (v->floats) x = lp_op1(k, NULL, LP_OP_bits_of, lp_vector(LP_I32, n), x);
         x = lp_op2(k, NULL, LP_OP_and, x, lanes_of(k, from->keep, n));
-        x = lp_op2(k, NULL, LP_OP_or, x, lanes_of(k, from->else_zero, n));
+        if (padding(v)) x = lp_op2(k, NULL, LP_OP_or, x, lanes_of(k, from->else_zero, n));
+        if (v->floats) x = lp_op1(k, NULL, LP_OP_of_bits, lp_vector(LP_F32, n), x);
     }
     lp_store(k, v->wide, to, x);
 }
@@ -64,9 +71,10 @@ static void fill(const struct oct_wide *v, struct lp_addr to, int64_t count) {
     struct lp_kernel *k = v->b->k;
     const int n = v->lanes;
     const int64_t trips = (count + n - 1) / n;
-    const struct lp_val zero = lp_int(LP_I16, oct_zero(v->b->in[0].node->type.q, 0));
+    const enum lp_elem e = v->floats ? LP_F32 : LP_I16;
+    const struct lp_val zero = v->floats ? lp_flt(e, 0) : lp_int(e, padding(v));
     if (count <= 0) return;
-    const struct lp_val all = lp_op1(k, "zero", LP_OP_splat, lp_vector(LP_I16, n), zero);
+    const struct lp_val all = lp_op1(k, "zero", LP_OP_splat, lp_vector(e, n), zero);
     if (trips > 1) {
         const int32_t i = lp_loop(k, "i", trips);
         lp_store(k, v->wide, lp_plus(to, i, n), all);
@@ -90,13 +98,13 @@ void oct_wide_build(const struct oct_wide *v, int32_t band, struct lp_addr image
     if (v->table >= 0) {
         const int64_t last = (v->h - 1) * v->row;
         const struct lp_val at = lp_load(k, "at", lp_scalar(LP_I32), v->table, entry),
-                            out = lp_shift(k, "outside", LP_OP_sar, at, 31),
-                            zero = lp_int(LP_I32, oct_zero(v->b->in[0].node->type.q, 0));
+                            out = lp_shift(k, "outside", LP_OP_sar, at, 31), zero = lp_int(LP_I32, padding(v));
         struct lp_val index = lp_op2(k, "index", LP_OP_max, at, lp_int(LP_I32, 0));
         index = lp_op2(k, "index", LP_OP_min, index, lp_int(LP_I32, last));
         from.at = lp_indexed(image, index, 0, last);
-        from.keep = lp_op1(k, "keep", LP_OP_cvt, lp_scalar(LP_I16), lp_op1(k, NULL, LP_OP_not, (struct lp_type){0}, out));
-        from.else_zero = lp_op1(k, "pad", LP_OP_cvt, lp_scalar(LP_I16), lp_op2(k, NULL, LP_OP_and, out, zero));
+        from.keep = lp_op1(k, v->floats ? "keep" : NULL, LP_OP_not, (struct lp_type){0}, out);
+        if (!v->floats) from.keep = lp_op1(k, "keep", LP_OP_cvt, lp_scalar(LP_I16), from.keep);
+        if (padding(v)) from.else_zero = lp_op1(k, "pad", LP_OP_cvt, lp_scalar(LP_I16), lp_op2(k, NULL, LP_OP_and, out, zero));
     }
     fill(v, to, left * v->c);
     const struct lp_addr first = lp_offset(to, left * v->c);

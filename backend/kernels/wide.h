@@ -1,5 +1,5 @@
-/* wide.h - rows of 8-bit codes copied to scratch memory, 16 bits a code, with the padding around them: what vector kernels of
- * windows read, so that their input needs no border and may lie in memory in any way. */
+/* wide.h - rows of 8-bit codes copied to scratch memory, 16 bits a code, or of floats as they are, with the padding around them:
+ * what vector kernels of windows read, so that their input needs no border and may lie in memory in any way. */
 #ifndef OCT_WIDE_H
 #define OCT_WIDE_H
 
@@ -14,7 +14,8 @@ struct oct_wide {
     const int64_t *start;      /* or, for bands at any distance, the first row of each, padding counted */
     int64_t seen, cols;        /* rows and columns of scratch; a row of it is cols * c codes long, channels innermost */
     /* filled by oct_wide_open */
-    int lanes;              /* codes of 16 bits in a vector */
+    bool floats;            /* else codes */
+    int lanes;              /* elements of scratch in a vector */
     int32_t x, wide, table; /* buffers */
 };
 /* Buffers. Behind the last row a vector of codes may be read. */

@@ -101,3 +101,16 @@ int oct_open_rows(struct oct_kbuild *b, struct lp_addr *x, struct lp_addr *y) {
     oct_k_loop(b, "n", out->dim[0], x, in->stride[0], y, out->stride[0], &loops);
     return loops;
 }
+
+bool oct_rows_of(const struct oct_kbuild *b, int64_t *rows, int64_t *in_step, int64_t *out_step) {
+    const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
+    *rows = 1;
+    *in_step = *out_step = 0;
+    for (int a = in->rank - 2; a >= 0; a--) {
+        if (in->dim[a] == 1) continue;
+        if (*rows > 1 && (in->stride[a] != *rows * *in_step || out->stride[a] != *rows * *out_step)) return false;
+        if (*rows == 1) *in_step = in->stride[a], *out_step = out->stride[a];
+        *rows *= in->dim[a];
+    }
+    return true;
+}

@@ -51,4 +51,8 @@ void oct_k_turns(struct oct_kbuild *b, const char *name, int64_t trip, struct lp
  * window (in a border where it is padding), and of its first result. Returns the loops to close before the range's end. */
 int oct_open_rows(struct oct_kbuild *b, struct lp_addr *x, struct lp_addr *y);
 
+/* All axes of operand 0 and the result but the last as one: its size and its step in both layouts; false where they do not follow
+ * each other evenly. */
+bool oct_rows_of(const struct oct_kbuild *b, int64_t *rows, int64_t *in_step, int64_t *out_step);
+
 #endif
