@@ -75,7 +75,7 @@ static void equal_where_it_says_so(void **state) {
     struct oct_steps s;
     oct_steps_init(&s, oct_own(&cx), 256);
     static const struct oct_fma_limits limits[] = {{1, false}, {258, false}, {1, true}};
-    static const enum oct_profile profiles[] = {OCT_profile_q31, OCT_profile_tflm, OCT_profile_onnx};
+    static const enum oct_profile profiles[] = {OCT_profile_q31, OCT_profile_onnx, OCT_profile_q31};
     struct counts n = {0};
     for (int i = 0; i < 330; i++) {
         const double m = ldexp(1.0 + (double)noise() / 4294967296.0, -(i % 9));
@@ -83,10 +83,15 @@ static void equal_where_it_says_so(void **state) {
         check(&s, profiles[i % 3], m, -reach, reach + noise() % 50, &limits[noise() % 3], &n);
     }
 
-    assert_true(n.one > 250 && n.none < 10 && n.near > 500);
-    for (int i = 0; i < 24; i++) { /* slopes of which 24 bits are too few */
-        const double m = ldexp(1.0 + (double)noise() / 4294967296.0, -12);
-        check(&s, OCT_profile_q31, m, -(int64_t)(120 / m), (int64_t)(120 / m), &limits[i % 3], &n);
+    assert_true(n.one > 250 && n.none == 0 && n.near > 500);
+    for (int i = 0; i < 60; i++) { /* two roundings: no line, but here and there one fits */
+        const double m = ldexp(1.0 + (double)noise() / 4294967296.0, -1 - i % 3);
+        check(&s, OCT_profile_tflm, m, -(int64_t)(100 / m), (int64_t)(100 / m), &limits[i % 3], &n);
+    }
+    assert_true(n.none > 20);
+    for (int i = 0; i < 20; i++) { /* slopes of which 24 bits are too few */
+        const double m = ldexp(1.0 + (double)noise() / 4294967296.0, -13);
+        check(&s, OCT_profile_q31, m, -(int64_t)(120 / m), (int64_t)(120 / m), &limits[1 + i % 2], &n);
     }
     assert_true(n.times && n.two && n.near > 500);
     oct_ctx_free(&cx);
