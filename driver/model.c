@@ -33,6 +33,7 @@ struct oct_module *drv_read_model(struct drv *d, const char *path) {
     set_option(m, OCT_OPT_io, d->o.io);
     set_option(m, OCT_OPT_quantize, d->o.quantize);
     add_rule(m, OCT_Q_act_observer, d->o.observer);
+    add_rule(m, OCT_Q_act_range, d->o.act_range);
     add_rule(m, OCT_Q_saturation, d->o.saturation);
     if (d->o.config && !oct_read_qconfig(d->cx, d->o.config, m)) return NULL;
     return m;

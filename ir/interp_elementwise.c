@@ -25,15 +25,15 @@ void oct_dequantize_tensor(const struct oct_tensor *t, float *dst) {
     }
 }
 
-void oct_quantize_tensor(const float *src, const struct oct_tensor *t, enum oct_divide d, enum oct_order o) {
+void oct_quantize_tensor(const float *src, const struct oct_tensor *t, struct oct_code_range codes, enum oct_divide d,
+                         enum oct_order o) {
     int64_t n = oct_tensor_elements(t), inner = inner_of(&t->type);
-    int32_t qmin = (int32_t)oct_dtype_min(t->type.dtype), qmax = (int32_t)oct_dtype_max(t->type.dtype);
     for (int64_t at = 0; at < n; at += OCT_RUN) {
         int32_t code[OCT_RUN];
         int64_t k = n - at < OCT_RUN ? n - at : OCT_RUN;
         for (int64_t i = 0; i < k; i++) {
             uint32_t p = parameter_of(&t->type, inner, at + i);
-            code[i] = oct_quantize1(src[at + i], oct_scale(t->type.q, p), oct_zero(t->type.q, p), qmin, qmax, d, o);
+            code[i] = oct_quantize1(src[at + i], oct_scale(t->type.q, p), oct_zero(t->type.q, p), codes.lo, codes.hi, d, o);
         }
         oct_store_codes(t, at, k, code);
     }
@@ -41,7 +41,7 @@ void oct_quantize_tensor(const float *src, const struct oct_tensor *t, enum oct_
 
 void interp_quantize(struct oct_exec *ex, const struct oct_node *n, const struct oct_tensor *const *in, struct oct_tensor *out) {
     (void)ex;
-    oct_quantize_tensor(in[0]->data, out, n->at.divide, n->at.order);
+    oct_quantize_tensor(in[0]->data, out, oct_code_range(n), n->at.divide, n->at.order);
 }
 
 void interp_dequantize(struct oct_exec *ex, const struct oct_node *n, const struct oct_tensor *const *in,
@@ -82,7 +82,8 @@ void oct_through_float(struct oct_exec *ex, const struct oct_node *n, oct_interp
     plain.at.clip[0] = -INFINITY;
     plain.at.clip[1] = INFINITY;
     hook(ex, &plain, pf, &y);
-    oct_quantize_tensor(y.data, out, OCT_divide_div, OCT_order_before);
+    const struct oct_code_range all_codes = {(int32_t)oct_dtype_min(out->type.dtype), (int32_t)oct_dtype_max(out->type.dtype)};
+    oct_quantize_tensor(y.data, out, all_codes, OCT_divide_div, OCT_order_before);
     struct oct_code_range range = oct_code_range(n);
     for (int64_t at = 0, all = oct_tensor_elements(out); at < all; at += OCT_RUN) {
         int32_t code[OCT_RUN];

@@ -84,7 +84,8 @@ size_t oct_through_float_scratch(const struct oct_step *s);
 void oct_through_float(struct oct_exec *ex, const struct oct_node *n, oct_interp_fn *hook, const struct oct_tensor *const *in,
                        struct oct_tensor *out);
 void oct_dequantize_tensor(const struct oct_tensor *q, float *dst);
-void oct_quantize_tensor(const float *src, const struct oct_tensor *q, enum oct_divide d, enum oct_order o);
+void oct_quantize_tensor(const float *src, const struct oct_tensor *q, struct oct_code_range codes, enum oct_divide d,
+                         enum oct_order o);
 
 /* gemmlowp's two roundings (requant.c). */
 int32_t oct_srdhm(int32_t a, int32_t b);

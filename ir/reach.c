@@ -14,6 +14,7 @@ static struct oct_reach made_by(const struct oct_node *n) {
     const double lo = ceil((double)n->at.clip[0]), hi = floor((double)n->at.clip[1]);
     if (lo > (double)qmin) r.lo = lo < (double)qmax ? (int32_t)lo : r.hi;
     if (hi < (double)qmax) r.hi = hi > (double)r.lo ? (int32_t)hi : r.lo;
+    if (n->op == OCT_OP_quantize) widen(&r, oct_zero(n->type.q, 0)); /* of NaN */
     return r;
 }
 

@@ -2,7 +2,7 @@
  * Requires insert_observers and data (or statistics that cover every observed value). Memory does not grow with the data: one
  * histogram a value and worker, merged in the end; the state, and so the ranges, are the same bits whatever the order of the
  * samples, the threads and the machine. Values whose range is known already are left as they are. */
-#include "pass.h"
+#include "rewrite.h"
 
 struct collection {
     unsigned workers;
@@ -38,9 +38,8 @@ static bool choose(struct oct_pass_env *env, struct oct_node *n, const struct oc
                     "'%s' took %llu NaN and %llu infinite values during calibration; they were left out", n->operand[0]->name,
                     (unsigned long long)h->nan, (unsigned long long)h->inf);
     float range[2] = {0, 0};
-    if (h->total)
-        observer->range(h, n->at.scheme, (int32_t)oct_dtype_min(n->at.to), (int32_t)oct_dtype_max(n->at.to), &range[0],
-                        &range[1]);
+    const struct oct_reach codes = oct_observed_codes(n);
+    if (h->total) observer->range(h, n->at.scheme, codes.lo, codes.hi, &range[0], &range[1]);
     const double clipped = clipped_share(h, range[0], range[1]);
     if (env->explain && clipped > 0)
         oct_text_addf(

@@ -83,17 +83,27 @@ static bool width_fits(enum oct_profile profile, const struct oct_node *p, struc
     return narrow;
 }
 
-/* The real interval of a fused activation as codes of y; left out where it clips nothing. */
-static void clip_to_codes(struct oct_attrs *at, const struct oct_type *y) {
+static bool clips_codes(const struct oct_node *p) { return oct_takes(p, OCT_A_clip) && p->op != OCT_OP_clip; }
+
+/* The real interval of a fused activation as codes of q, met with q's own clip; left out where it clips nothing. */
+static void clip_to_codes(struct oct_attrs *at, const struct oct_node *q) {
+    const struct oct_type *y = &q->type;
     const int32_t qmin = (int32_t)oct_dtype_min(y->dtype), qmax = (int32_t)oct_dtype_max(y->dtype);
     const float s = y->q->scale[0];
     const int32_t z = oct_zero(y->q, 0);
-    const int32_t lo = oct_quantize1(at->clip[0], s, z, qmin, qmax, OCT_divide_div, OCT_order_before);
-    const int32_t hi = oct_quantize1(at->clip[1], s, z, qmin, qmax, OCT_divide_div, OCT_order_before);
+    int32_t lo = oct_quantize1(at->clip[0], s, z, qmin, qmax, OCT_divide_div, OCT_order_before);
+    int32_t hi = oct_quantize1(at->clip[1], s, z, qmin, qmax, OCT_divide_div, OCT_order_before);
+    if (OCT_HAS(q->at, clip)) {
+        const int32_t least = (int32_t)ceilf(fmaxf(q->at.clip[0], (float)qmin)),
+                      most = (int32_t)floorf(fminf(q->at.clip[1], (float)qmax));
+        lo = lo < least ? least : lo > most ? most : lo;
+        hi = hi > most ? most : hi < least ? least : hi;
+    }
     const bool whole = lo == qmin && hi == qmax;
     at->clip[0] = whole ? -INFINITY : (float)lo;
     at->clip[1] = whole ? INFINITY : (float)hi;
     if (whole) OCT_DROP(*at, clip);
+    else OCT_MARK(*at, clip);
 }
 
 /* ---- the op ---- */
@@ -115,6 +125,10 @@ struct oct_node *oct_elim_island(struct oct_module *m, struct oct_node *p, const
     }
     if (p->nuses > 1) {
         oct_set_why(m, p, "float: its unquantized value has other readers than '%s'; let them read its dequantize", q->name);
+        return NULL;
+    }
+    if (OCT_HAS(q->at, clip) && !clips_codes(p)) {
+        oct_set_why(m, p, "float: '%s' clips its codes, and the integer form of %s has no clip", q->name, name);
         return NULL;
     }
     if (!oct_is_activation(y)) {
@@ -162,7 +176,7 @@ struct oct_node *oct_elim_island(struct oct_module *m, struct oct_node *p, const
     OCT_DROP(at, why);
     at.why = NULL;
     OCT_SET(at, profile, oct_profile_of(m));
-    if (p->op != OCT_OP_clip && OCT_HAS(at, clip)) clip_to_codes(&at, y);
+    if (clips_codes(p) && (OCT_HAS(at, clip) || OCT_HAS(q->at, clip))) clip_to_codes(&at, q);
     struct oct_node *by = oct_make(m, p->op, p->name, codes, p->noperands, &at, y, p->span);
     by->nuses = q->nuses;
     return by;

@@ -72,6 +72,7 @@ static bool better_than_table(const struct oct_node *p, const struct oct_node *q
     const struct oct_node *x = p->noperands ? oct_codes_of(oct_operand(p, 0)) : NULL;
     if (!x || !oct_has_flag(p, OCT_POINTWISE) || p->nuses > 1 || !oct_is_activation(&x->type)) return false;
     if (x->type.dtype == OCT_I16 || x->type.dtype == OCT_U16) return true;
+    if (OCT_HAS(q->at, clip)) return false;
     return (p->op == OCT_OP_relu || p->op == OCT_OP_relu6 || p->op == OCT_OP_clip) && x->type.dtype == q->type.dtype &&
            oct_quant_equal(x->type.q, q->type.q);
 }

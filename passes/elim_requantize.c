@@ -44,9 +44,16 @@ static struct oct_node *look_through(struct oct_module *m, const struct oct_node
     return w;
 }
 
+/* Are all codes of x such as q gives? */
+static bool within_clip(const struct oct_node *x, const struct oct_node *q) {
+    const struct oct_reach r = oct_reach_of(x);
+    return (float)r.lo >= q->at.clip[0] && (float)r.hi <= q->at.clip[1];
+}
+
 struct oct_node *oct_elim_requantize(struct oct_module *m, struct oct_node *q) {
     struct oct_node *x = oct_codes_of(q->operand[0]);
-    if (oct_type_equal(&x->type, &q->type)) return x;
+    const bool clips = OCT_HAS(q->at, clip);
+    if (oct_type_equal(&x->type, &q->type) && (!clips || within_clip(x, q))) return x;
     if (!oct_is_activation(&x->type) || !oct_is_activation(&q->type)) {
         oct_set_why(m, q, "stays: from %s to %s there is no integer form", oct_type_text(m->arena, &x->type),
                     oct_type_text(m->arena, &q->type));
@@ -56,11 +63,12 @@ struct oct_node *oct_elim_requantize(struct oct_module *m, struct oct_node *q) {
         oct_set_why(m, q, "stays: the profile has no multiplier for the scales on both sides; choose another profile or scheme");
         return NULL;
     }
-    x = look_through(m, q, x);
-    if (oct_type_equal(&x->type, &q->type)) return x; /* there and back */
+    if (!clips) x = look_through(m, q, x);
+    if (!clips && oct_type_equal(&x->type, &q->type)) return x; /* there and back */
     struct oct_attrs at;
     oct_attrs_init(&at);
     OCT_SET(at, profile, oct_profile_of(m));
+    if (clips) OCT_MARK(at, clip), at.clip[0] = q->at.clip[0], at.clip[1] = q->at.clip[1];
     struct oct_node *by = oct_make(m, OCT_OP_requantize, q->name, &x, 1, &at, &q->type, q->span);
     by->nuses = q->nuses;
     return by;

@@ -5,12 +5,14 @@
  * results of ops that share their operand's parameters. */
 #include "rewrite.h"
 
-/* Of node->mark: an integer op makes or reads it; a hand-placed quantize reads it or made it. Above them the node's number. */
-enum { WANTED = 1, GOVERNED = 2, FLAGS = WANTED | GOVERNED, NUMBER_AT = 2 };
+/* Of node->mark: an integer op makes or reads it; a hand-placed quantize reads it or made it; products of it are summed over its
+ * channels. Above them the node's number. */
+enum { WANTED = 1, GOVERNED = 2, FLAGS = WANTED | GOVERNED, SUMMED = 4, NUMBER_AT = 3 };
 
 /* What the words of QRULE(act) and its neighbours mean, in their order. */
 static const enum oct_dtype act_dtype[] = {OCT_I8, OCT_U8, OCT_I16, OCT_F32};
 static const enum oct_scheme act_scheme[] = {OCT_scheme_asym, OCT_scheme_sym, OCT_scheme_full, OCT_scheme_pot};
+enum { RANGE_FULL, RANGE_REDUCED };
 static const char *const act_observer[] = {"mse", "minmax"};
 
 /* Ops without an integer form, and those that only place or carry codes. */
@@ -22,12 +24,19 @@ static bool will_be_integer(const struct oct_module *m, const struct oct_node *n
     return has_integer_form(n) && !oct_kept_float(m, n);
 }
 
+/* Does its integer form keep a promise about its codes? */
+static bool clips_codes(const struct oct_node *n) {
+    return oct_takes(n, OCT_A_clip) && n->op != OCT_OP_clip && !oct_has_flag(n, OCT_QDQ);
+}
+
 static struct oct_node *observe(struct oct_module *m, struct oct_node *n, struct oct_qconfig q) {
     struct oct_attrs at;
     oct_attrs_init(&at);
     OCT_SET(at, observer, act_observer[q.act_observer]);
     OCT_SET(at, to, act_dtype[q.act]);
     OCT_SET(at, scheme, act_scheme[q.act_scheme]);
+    if (q.act_range == RANGE_REDUCED && (n->mark & SUMMED) && oct_dtype_size(at.to) == 1 && clips_codes(n))
+        OCT_SET(at, reduced, true);
     const char *name = oct_fresh_value_name(m, oct_sprintf(m->arena, "%s.obs", n->name));
     return oct_build(m, OCT_OP_observe, name, &n, 1, &at, NULL, n->span);
 }
@@ -49,6 +58,7 @@ bool oct_pass_insert_observers(struct oct_pass_env *env, struct oct_module *m) {
             from->mark |= WANTED;
             if (!*first) *first = n;
         }
+        if ((n->op == OCT_OP_conv2d && n->at.groups == 1) || n->op == OCT_OP_dense) oct_origin(n->operand[0])->mark |= SUMMED;
         if (!oct_has_flag(n, OCT_SHARESQ)) n->mark |= WANTED;
     }
     /* fwd serves as "later readers take this instead": resolved here, node by node, then cleared, since n itself stays. */

@@ -15,10 +15,10 @@ static void range_of(const struct oct_node *o, float *lo, float *hi) {
     if (fixed && o->at.scheme == OCT_scheme_asym && (o->at.to == OCT_I8 || o->at.to == OCT_U8)) *lo = 0, *hi = 255.0f / 256;
 }
 
-static const struct oct_quant *choose(struct oct_module *m, float lo, float hi, enum oct_scheme s, enum oct_dtype t) {
+static const struct oct_quant *choose(struct oct_module *m, float lo, float hi, enum oct_scheme s, struct oct_reach codes) {
     float scale;
     int32_t zero;
-    oct_choose_qparams(lo, hi, s, (int32_t)oct_dtype_min(t), (int32_t)oct_dtype_max(t), &scale, &zero);
+    oct_choose_qparams(lo, hi, s, codes.lo, codes.hi, &scale, &zero);
     return oct_quant_tensor(m->arena, scale, zero);
 }
 
@@ -33,9 +33,13 @@ static void replace_observe(struct oct_pass_env *env, struct oct_module *m, stru
     range_of(o, &lo, &hi);
     struct oct_type t = x->type;
     t.dtype = o->at.to;
-    t.q = choose(m, lo, hi, o->at.scheme, t.dtype);
+    const struct oct_reach codes = oct_observed_codes(o);
+    t.q = choose(m, lo, hi, o->at.scheme, codes);
+    struct oct_attrs at;
+    oct_attrs_init(&at);
+    if (o->at.reduced) OCT_MARK(at, clip), at.clip[0] = (float)codes.lo, at.clip[1] = (float)codes.hi;
     m->cursor = o;
-    struct oct_node *q = oct_make(m, OCT_OP_quantize, oct_suffixed(m, x->name, "q"), &x, 1, NULL, &t, x->span);
+    struct oct_node *q = oct_make(m, OCT_OP_quantize, oct_suffixed(m, x->name, "q"), &x, 1, &at, &t, x->span);
     oct_replace(m, o, oct_make(m, OCT_OP_dequantize, oct_suffixed(m, x->name, "dq"), &q, 1, NULL, NULL, x->span));
     env->changes++;
 }
@@ -73,7 +77,7 @@ static void quantize_operand(struct oct_pass_env *env, struct oct_module *m, str
     }
     struct oct_type t = c->type;
     t.dtype = dtype;
-    t.q = choose(m, lo, hi, (enum oct_scheme)oct_qconfig_for(m, n).act_scheme, dtype);
+    t.q = choose(m, lo, hi, (enum oct_scheme)oct_qconfig_for(m, n).act_scheme, (struct oct_reach){qmin, qmax});
     const size_t size = oct_dtype_size(dtype);
     char *code = oct_alloc_n(m->arena, (size_t)total, size);
     for (int64_t k = 0; k < total; k++) {

@@ -7,7 +7,9 @@
 static void count_quantizes(struct oct_module *m) {
     OCT_FOR_NODES(m, n) n->mark = 0, n->tag = NULL;
     OCT_FOR_NODES(m, n) {
-        if (n->op != OCT_OP_quantize || n->operand[0]->op != OCT_OP_input || !oct_is_activation(&n->type)) continue;
+        if (n->op != OCT_OP_quantize || n->operand[0]->op != OCT_OP_input || !oct_is_activation(&n->type) ||
+            OCT_HAS(n->at, clip)) /* which an input cannot promise */
+            continue;
         struct oct_node *in = n->operand[0];
         if (!in->tag) in->tag = n;
         in->mark += oct_type_equal(&n->type, &((const struct oct_node *)in->tag)->type);

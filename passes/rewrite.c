@@ -11,6 +11,11 @@ void oct_note_origin(const struct oct_module *m, struct oct_node *n) {
     n->tag = oct_has_flag(n, OCT_SHARESQ) && !oct_kept_float(m, n) ? oct_origin(oct_operand(n, 0)) : n;
 }
 
+struct oct_reach oct_observed_codes(const struct oct_node *o) {
+    const int32_t lo = (int32_t)oct_dtype_min(o->at.to), hi = (int32_t)oct_dtype_max(o->at.to);
+    return o->at.reduced ? (struct oct_reach){lo / 2, hi / 2} : (struct oct_reach){lo, hi};
+}
+
 const char *oct_suffixed(struct oct_module *m, const char *base, const char *suffix) {
     return oct_sprintf(m->arena, "%s.%s", base, suffix);
 }

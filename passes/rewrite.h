@@ -26,6 +26,8 @@ static inline bool oct_kept_float(const struct oct_module *m, const struct oct_n
  * in execution order, so that long chains cost linear time; a node without a note is its own. */
 void oct_note_origin(const struct oct_module *m, struct oct_node *n);
 static inline struct oct_node *oct_origin(struct oct_node *n) { return n->tag ? n->tag : n; }
+/* Least and greatest code for what an observe node watches. */
+struct oct_reach oct_observed_codes(const struct oct_node *o);
 /* "%s.%s", for the names of what a pass makes of a value. */
 const char *oct_suffixed(struct oct_module *m, const char *base, const char *suffix);
 /* A new constant before m->cursor whose data (from the module's arena) is handed over; the name is made fresh from base.suffix.

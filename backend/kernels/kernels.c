@@ -247,7 +247,7 @@ void oct_k_clamp_range(const struct oct_node *n, int32_t *lo, int32_t *hi) {
     *lo = (int32_t)oct_dtype_min(n->type.dtype);
     *hi = (int32_t)oct_dtype_max(n->type.dtype);
     bool has_codes_clip = n->op == OCT_OP_conv2d || n->op == OCT_OP_dense || n->op == OCT_OP_matmul || n->op == OCT_OP_add ||
-                          n->op == OCT_OP_sub || n->op == OCT_OP_mul || n->op == OCT_OP_requantize;
+                          n->op == OCT_OP_sub || n->op == OCT_OP_mul || n->op == OCT_OP_requantize || n->op == OCT_OP_quantize;
     if (!has_codes_clip || !OCT_HAS(n->at, clip)) return;
     if (n->at.clip[0] > (float)*lo) *lo = (int32_t)n->at.clip[0];
     if (n->at.clip[1] < (float)*hi) *hi = (int32_t)n->at.clip[1];

@@ -33,6 +33,12 @@ static struct lp_val converted(struct oct_kbuild *b, void *user, const struct lp
     const struct oct_attrs *at = &b->node->at;
     struct oct_r_params p = oct_r_params(h->t);
     if (h->quantize && at->divide == OCT_divide_rcp) p.scale.imm.f = (double)(1.0f / oct_scale(h->t->q, 0));
+    if (h->quantize) {
+        int32_t lo, hi;
+        oct_k_clamp_range(b->node, &lo, &hi);
+        p.qmin = lo;
+        p.qmax = hi;
+    }
     if (h->t->q->axis >= 0) p.scale = x[1], p.zero = x[2];
     return h->quantize ? oct_r_quantize(b->k, &p, at->divide, at->order, x[0])
                        : oct_r_dequantize(b->k, &p, oct_k_code_of(b, x[0]));
