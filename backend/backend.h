@@ -23,6 +23,7 @@ struct oct_target {
 /* By name. "host": the best row that this machine runs, under that name and without a triple. */
 const struct oct_target *oct_target_find(const char *name);
 const char *oct_target_host(void); /* name of that row */
+const char *oct_host_cpu(struct oct_arena *a); /* this machine's processor, as it calls itself */
 const struct oct_target *oct_target_list(uint32_t *n);
 /* The row that serves the architecture of a triple, with this triple and without what not every machine of it has. False when the
  * architecture or the system is none that objects are written for. The texts are the caller's and the table's. */
@@ -47,6 +48,7 @@ struct oct_compile_options {
     bool self_test;                 /* NAME_selftest goes with it */
     const char *debug_folder;       /* lines of the model's text go with the program; relative paths of it start here. NULL: none */
     bool no_requant_proof;          /* tests: always the profile's own sequence */
+    const struct oct_tuned *tuned;  /* which way to build a layer (tuned.h); NULL: as costs say */
     bool no_source;                 /* the program is printed by another back end than C */
 };
 /* What compile produced; texts live in the arena. */

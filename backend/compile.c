@@ -49,12 +49,21 @@ bool oct_require_exact(struct oct_ctx *cx, const struct oct_module *m, const str
     return ok;
 }
 
+void oct_compiled_init(struct oct_compiled *c, struct oct_arena *a) {
+    struct oct_text *const texts[] = {&c->c, &c->h, &c->json, &c->weights, &c->weights_s, &c->explain};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) oct_text_init(texts[i], a);
+}
+
+bool oct_unit_plan(struct oct_unit *u, const struct oct_module *model) {
+    u->m = oct_module_clone(model, u->cx);
+    return bind_batch(u->cx, u->m, u->opt) && oct_plan_make(u->cx, u->a, u->m, u->opt, &u->plan);
+}
+
 bool oct_compile(struct oct_ctx *cx, struct oct_arena *a, const struct oct_module *model, const struct oct_compile_options *opt,
                  struct oct_compiled *out) {
-    struct oct_unit u = {.cx = cx, .a = a, .opt = opt, .m = oct_module_clone(model, cx)};
-    struct oct_text *const texts[] = {&out->c, &out->h, &out->json, &out->weights, &out->weights_s, &out->explain};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) oct_text_init(texts[i], a);
-    if (!bind_batch(cx, u.m, opt) || !oct_plan_make(cx, a, u.m, opt, &u.plan)) return false;
+    struct oct_unit u = {.cx = cx, .a = a, .opt = opt};
+    oct_compiled_init(out, a);
+    if (!oct_unit_plan(&u, model)) return false;
     if (opt->no_float && !refuse_float(&u)) return false;
     oct_program_make(&u);
     if (opt->self_test && !oct_selftest_add(&u)) return false;

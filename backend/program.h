@@ -87,6 +87,9 @@ struct oct_unit {
     struct oct_plan plan;
     struct oct_program *program;
 };
+/* compile.c: opens the texts; clones the model, binds N, plans. */
+void oct_compiled_init(struct oct_compiled *c, struct oct_arena *a);
+bool oct_unit_plan(struct oct_unit *u, const struct oct_module *model);
 /* program.c: from the plan. */
 void oct_program_make(struct oct_unit *u);
 /* source.c: NAME.c and, where weights go to a file, NAME.weights.bin and NAME.weights.S. */

@@ -30,6 +30,9 @@ bool drv_build_sources(struct drv_build *b, const char *name, const struct oct_c
 const char *drv_measure_flag(struct drv_build *b, const char *cc);
 void drv_measure(struct drv_build *b, const char *cc, const struct oct_target *target, struct oct_compiled *c);
 
+/* Does this machine run code for the target, without an emulator? (trial.c) */
+bool drv_runs_here(const struct oct_target *t);
+
 /* ---- LLVM (llvm.c) ----------------------------------------------------------------------------------------------------------- */
 
 /* The LLVM back end; NULL, with an error where it is required, when it cannot be loaded. */
@@ -49,6 +52,9 @@ bool drv_observe(void *user, const struct oct_module *m, const struct oct_datase
 const struct drv_native *drv_jit_load(struct drv *d, const struct oct_module *m);
 const struct drv_native *drv_native_load(struct drv *d, const struct oct_module *m, const char *cflags, bool timed,
                                    struct oct_compiled *out);
+/* The entries of a program whose name is drv_native_prefix, which take the arena alone, as C. */
+extern const char drv_native_prefix[];
+bool drv_native_entries(struct drv *d, const struct oct_compiled *c, const char *cflags, oct_jit_fn **entry);
 /* One run: pointers to the inputs, then to the outputs, in order of declaration; arena of arena_bytes, 64-aligned. */
 bool drv_native_run(const struct drv_native *n, void *const *io, void *arena);
 /* Of a module loaded with `timed`: nanoseconds of each step of the last run, in order of execution. */

@@ -8,6 +8,7 @@
 
 #include "../backend/archive.h"
 #include "certificate.h"
+#include "tuned.h"
 
 /* A section each, so that a linker drops what nobody calls: conversions, as a rule. */
 #define DEFAULT_FLAGS "-O2 -ffunction-sections -fdata-sections"
@@ -244,6 +245,10 @@ bool verb_compile(struct drv *d) {
     if (!drv_rewrite(d, m)) return false;
     opt.name = p.symbol;
     opt.file = p.name;
+    bool ok;
+    if (d->o.tune && d->o.tuned) return drv_misuse(d, "--tune writes the file that --tuned reads: one of them");
+    opt.tuned = d->o.tune ? drv_tune(d, m, &opt, llvm) : drv_tuned(d, opt.target, &ok);
+    if (d->o.tune ? !opt.tuned : !ok) return false;
 
     struct oct_compiled *c = OCT_NEW(d->a, struct oct_compiled); /* lives until the outputs are written */
     if (!oct_compile(d->cx, d->a, m, &opt, c)) return false;

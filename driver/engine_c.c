@@ -5,10 +5,10 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "cc.h"
+#include "tuned.h"
 
 /* The prefix of the generated names; MACROS are upper case. */
-static const char prefix[] = "octavo_model";
+const char drv_native_prefix[] = "octavo_model";
 
 static void write_shim(struct oct_text *t, const struct oct_module *m) {
     oct_text_add(t, "#include \"octavo_model.h\"\n"
@@ -50,18 +50,16 @@ static void *symbol(struct drv *d, void *object, const char *name) {
 }
 
 /* The object stays loaded when its file is gone. */
-static bool build(struct drv *d, const struct oct_module *m, const struct oct_compiled *c, const char *cflags, bool timed,
+static bool build(struct drv *d, const struct oct_compiled *c, const struct oct_text *shim, const char *cflags, bool timed,
                   void **object) {
     struct drv_build *b = drv_build_begin(d);
     if (!b) return false;
-    struct oct_text shim, timing;
-    oct_text_init(&shim, d->a);
+    struct oct_text timing;
     oct_text_init(&timing, d->a);
-    write_shim(&shim, m);
     oct_text_add(&timing, timing_shim);
     const char *args[12] = {"-shared", "-fPIC", "-o", "m.so", "shim.c"};
     int n = 5;
-    bool ok = drv_build_sources(b, prefix, c, args, &n) && drv_build_write(b, "shim.c", &shim);
+    bool ok = drv_build_sources(b, drv_native_prefix, c, args, &n) && drv_build_write(b, "shim.c", shim);
     if (ok && timed) {
         ok = drv_build_write(b, "timing.c", &timing);
         args[n++] = "timing.c";
@@ -84,10 +82,16 @@ static bool build(struct drv *d, const struct oct_module *m, const struct oct_co
 
 const struct drv_native *drv_native_load(struct drv *d, const struct oct_module *m, const char *cflags, bool timed,
                                    struct oct_compiled *out) {
-    const struct oct_compile_options opt = {
-        .target = oct_target_find("host"), .name = prefix, .batch = 1, .strict_float = d->o.strict_float};
+    struct oct_compile_options opt = {
+        .target = oct_target_find("host"), .name = drv_native_prefix, .batch = 1, .strict_float = d->o.strict_float};
+    struct oct_text shim;
+    bool ok;
+    opt.tuned = drv_tuned(d, opt.target, &ok);
+    if (!ok) return NULL;
     void *object;
-    if (!oct_compile(d->cx, d->a, m, &opt, out) || !build(d, m, out, cflags, timed, &object)) return NULL;
+    oct_text_init(&shim, d->a);
+    write_shim(&shim, m);
+    if (!oct_compile(d->cx, d->a, m, &opt, out) || !build(d, out, &shim, cflags, timed, &object)) return NULL;
     oct_defer(d->a, close_object, object);
     struct drv_native *n = OCT_NEW(d->a, struct drv_native);
     void *run = symbol(d, object, "shim_run");
@@ -98,6 +102,27 @@ const struct drv_native *drv_native_load(struct drv *d, const struct oct_module 
         n->steps = symbol(d, object, "shim_steps");
     }
     return n;
+}
+
+bool drv_native_entries(struct drv *d, const struct oct_compiled *c, const char *cflags, oct_jit_fn **entry) {
+    const struct oct_program *p = c->program;
+    struct oct_text shim;
+    void *object;
+    oct_text_init(&shim, d->a);
+    for (int i = 0; i < p->nentries; i++) {
+        const char *name = p->entry[i].name;
+        oct_text_addf(&shim,
+                      "int %s(void *arena);\nint shim_%d(void *const *io, void *arena);\n"
+                      "int shim_%d(void *const *io, void *arena) { (void)io; return %s(arena); }\n",
+                      name, i, i, name);
+    }
+    if (!build(d, c, &shim, cflags, false, &object)) return false;
+    oct_defer(d->a, close_object, object);
+    for (int i = 0; i < p->nentries; i++) {
+        void *run = symbol(d, object, oct_sprintf(d->a, "shim_%d", i));
+        memcpy(&entry[i], &run, sizeof run);
+    }
+    return true;
 }
 
 bool drv_native_run(const struct drv_native *n, void *const *io, void *arena) { return n->run(io, arena) == 0; }

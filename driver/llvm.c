@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cc.h"
+#include "tuned.h"
 
 static const struct oct_span nowhere;
 
@@ -31,14 +31,16 @@ const struct oct_llvm *drv_llvm(struct drv *d, bool required) {
 }
 
 const struct drv_native *drv_jit_load(struct drv *d, const struct oct_module *m) {
-    const struct oct_compile_options opt = {.target = oct_target_find("host"),
-                                            .name = "octavo_model",
-                                            .batch = 1,
-                                            .strict_float = d->o.strict_float,
-                                            .no_source = true};
+    struct oct_compile_options opt = {.target = oct_target_find("host"),
+                                      .name = "octavo_model",
+                                      .batch = 1,
+                                      .strict_float = d->o.strict_float,
+                                      .no_source = true};
     const struct oct_llvm *llvm = drv_llvm(d, true);
     struct oct_compiled c;
-    if (!llvm || !oct_compile(d->cx, d->a, m, &opt, &c)) return NULL;
+    bool ok;
+    opt.tuned = drv_tuned(d, opt.target, &ok);
+    if (!ok || !llvm || !oct_compile(d->cx, d->a, m, &opt, &c)) return NULL;
     oct_jit_fn **entry = OCT_NEW_N(d->a, oct_jit_fn *, c.program->nentries);
     if (!llvm->jit(d->cx, d->a, c.program, opt.target, entry)) return NULL;
     struct drv_native *n = OCT_NEW(d->a, struct drv_native);

@@ -49,6 +49,11 @@ static const struct machine *find_machine(const struct oct_target *t) {
     return NULL;
 }
 
+bool drv_runs_here(const struct oct_target *t) {
+    const struct machine *m = find_machine(t);
+    return m && !m->emulator;
+}
+
 /* ---- the program
  * --------------------------------------------------------------------------------------------------------------- */
 

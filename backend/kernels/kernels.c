@@ -35,11 +35,12 @@ struct oct_way *oct_k_offer(struct oct_ways *out, const char *fmt, ...) {
     struct oct_way *w = &out->way[out->n];
     if (out->n < OCT_MAX_WAYS) out->n++;
     *w = (struct oct_way){.kernel = out->kernel, .cycles = HUGE_VAL};
-    const int len = snprintf(w->text, sizeof w->text, "%s%s", out->kernel->name, *fmt ? " " : "");
+    char detail[sizeof w->text];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(w->text + len, sizeof w->text - (size_t)len, fmt, ap);
+    vsnprintf(detail, sizeof detail, fmt, ap);
     va_end(ap);
+    snprintf(w->text, sizeof w->text, "%.19s%s%.19s", out->kernel->name, *detail ? " " : "", detail);
     return w;
 }
 
@@ -53,19 +54,36 @@ void oct_kernel_ways(const struct oct_kbuild *b, struct oct_ways *out) {
     }
 }
 
+static const struct oct_way *cheapest(const struct oct_ways *all) {
+    const struct oct_way *best = all->way;
+    for (const struct oct_way *w = all->way + 1; w < all->way + all->n; w++)
+        if (w->cycles < best->cycles) best = w;
+    return best;
+}
+static const struct oct_way *named(const struct oct_ways *all, const char *text) {
+    for (const struct oct_way *w = all->way; w < all->way + all->n; w++)
+        if (strcmp(w->text, text) == 0) return w;
+    return NULL;
+}
+static const struct oct_way *tuned(const struct oct_kbuild *b, const struct oct_ways *all) {
+    const struct oct_tuned_layer *l = b->tuned;
+    for (int i = 0; i < l->nways; i++) {
+        const struct oct_way *w = named(all, l->way[i].text);
+        if (w) return w;
+    }
+    oct_error(b->cx, l->way[0].span, OCT_E6009, "'%s' cannot be built in any way that is named here", b->node->name);
+    oct_note(b->cx, b->node->span, "the best that it can be built in is '%s'", cheapest(all)->text);
+    oct_help(b->cx, "a file of --tune serves the octavo that wrote it, and models of such layers: take it away and tune again");
+    return cheapest(all);
+}
+
 const struct oct_kernel_info *oct_kernel_find(struct oct_kbuild *b) {
     struct oct_ways all;
-    const struct oct_way *best = NULL;
     oct_kernel_ways(b, &all);
-    for (const struct oct_way *w = all.way; w < all.way + all.n; w++) {
-        if (!best || w->cycles < best->cycles) best = w;
-        if (!b->wanted || strcmp(w->text, b->wanted) != 0) continue;
-        best = w;
-        break;
-    }
-    if (!best) return NULL;
-    b->way = *best;
-    return best->kernel;
+    b->nways = all.n;
+    if (!all.n) return NULL;
+    b->way = *(b->tuned ? tuned(b, &all) : cheapest(&all));
+    return b->way.kernel;
 }
 
 bool oct_kernel_build(struct oct_kbuild *b, const struct oct_kernel_info *info) {

@@ -10,6 +10,7 @@
 
 #include "../backend.h"
 #include "../loops/loops.h"
+#include "../tuned.h"
 
 /* ---- physical layout ------------------------------------------------------------------------------------------------------- */
 
@@ -86,9 +87,10 @@ struct oct_kbuild {
     int nin;
     struct oct_operand *in; /* node == NULL: an absent optional operand */
     struct oct_operand out;
-    int inplace;        /* operand whose memory the result takes over; -1: none */
-    const char *wanted; /* text of the way to take, if it is offered; NULL: the cheapest */
-    struct oct_way way; /* that was chosen: the builder builds it */
+    int inplace;                         /* operand whose memory the result takes over; -1: none */
+    const struct oct_tuned_layer *tuned; /* the ways to take, the first that is offered; NULL: the cheapest */
+    struct oct_way way;                  /* that was chosen: the builder builds it */
+    int nways;                           /* of how many */
     /* filled by the builder */
     struct lp_kernel *k;
     struct oct_bind bind[OCT_K_MAX_BUFS]; /* one per buffer of k */
@@ -134,9 +136,10 @@ const struct oct_kernel_info *oct_kernel_list(uint32_t *n);
 bool oct_kernel_fits(const struct oct_kbuild *b);
 /* Every way of every kernel that fits, in the order of the table. */
 void oct_kernel_ways(const struct oct_kbuild *b, struct oct_ways *out);
-/* Chooses b->way: the wanted one, else the cheapest, else (none has a figure) the first. Its kernel; NULL: none fits. */
+/* Chooses b->way: the tuned one, else the cheapest, else (none has a figure) the first. Its kernel; NULL: none fits. A tuner's
+ * file that names no way of the layer is an error. */
 const struct oct_kernel_info *oct_kernel_find(struct oct_kbuild *b);
-/* For a hook `ways`: one more, its text that of the kernel, a space, and `fmt` (unless empty). Without a figure until it is set.
+/* For a hook `ways`: one more, its text the kernel's name and what `fmt` gives, at most 19 characters each. Without a figure until it is set.
  */
 struct oct_way *oct_k_offer(struct oct_ways *out, const char *fmt, ...) OCT_PRINTF(2, 3);
 /* Starts b->k and the fields that the builder fills, runs the builder, verifies the loops (a fault is an internal error). */

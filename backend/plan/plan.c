@@ -17,6 +17,7 @@ struct planner {
     const struct oct_compile_options *opt;
     struct oct_plan *p;
     int cap_steps, cap_roots;
+    int untuned; /* layers of several ways that the tuner's file does not know */
 };
 
 static struct value *value_of(const struct oct_node *n) { return n->tag; }
@@ -345,7 +346,9 @@ static bool plan_node(struct planner *pl, struct oct_node *n) {
         else s->b.in[i].at = value_of(o)->at, s->in_root[i] = value_of(o)->root;
     }
     s->b.out = (struct oct_operand){n, v->at};
+    if (pl->opt->tuned) s->b.tuned = oct_tuned_find(pl->opt->tuned, oct_tuned_key(pl->a, &s->b));
     s->info = oct_kernel_find(&s->b);
+    if (pl->opt->tuned && !s->b.tuned && s->b.nways > 1) pl->untuned++;
     if (!s->info) {
         oct_error(pl->cx, n->span, OCT_E6001, "%s '%s': no kernel for %s", oct_op_info(n->op)->name, n->name,
                   oct_type_text(pl->a, &n->type));
@@ -383,6 +386,7 @@ bool oct_plan_make(struct oct_ctx *cx, struct oct_arena *a, struct oct_module *m
                    struct oct_plan *p) {
     *p = (struct oct_plan){0};
     struct planner pl = {.cx = cx, .a = a, .m = m, .opt = opt, .p = p};
+    const unsigned errors = oct_error_count(cx);
     bool ok = true;
     oct_count_uses(m);
     p->input = OCT_NEW_N(a, const struct oct_node *, m->nnodes + 1);
@@ -412,6 +416,9 @@ bool oct_plan_make(struct oct_ctx *cx, struct oct_arena *a, struct oct_module *m
         int root = new_root(&pl, OCT_ROOT_OUTPUT, (int)i, outer.size * (int64_t)elem_bytes(n), 0);
         add_copy(&pl, n, v ? &v->at : &outer, v ? v->root : -1, &outer, root);
     }
+    if (pl.untuned)
+        oct_note(cx, opt->tuned->span, "%d layers have a shape that is not in this file: they are built as costs say", pl.untuned);
+    ok = ok && oct_error_count(cx) == errors; /* a tuner's file that a layer refused */
     if (ok) oct_plan_memory(p, a);
     return ok;
 }
