@@ -46,6 +46,27 @@ bool oct_layer_narrow(const struct oct_kbuild *b) {
     return true;
 }
 
+const int8_t *oct_layer_rows(const struct oct_kbuild *b, struct oct_arena *a) {
+    const struct oct_node *w = b->in[1].node;
+    const bool conv = w->type.rank == 4;
+    const int64_t outputs = w->type.dim[0], c = w->type.dim[1], kh = conv ? w->type.dim[2] : 1, kw = conv ? w->type.dim[3] : 1;
+    int8_t *rows = OCT_NEW_N(a, int8_t, outputs * c * kh * kw), *to = rows;
+    for (int64_t o = 0; o < outputs; o++)
+        for (int64_t ky = 0; ky < kh; ky++)
+            for (int64_t kx = 0; kx < kw; kx++)
+                for (int64_t i = 0; i < c; i++)
+                    *to++ = (int8_t)(weight(w, ((o * c + i) * kh + ky) * kw + kx) - oct_zero(w->type.q, (uint32_t)o));
+    return rows;
+}
+
+void oct_layer_codes(const struct oct_kbuild *b, int32_t *lo, int32_t *hi) {
+    const int64_t zero = oct_zero(b->in[0].node->type.q, 0);
+    int64_t least, most;
+    input_range(b, &least, &most);
+    *lo = (int32_t)(zero + least);
+    *hi = (int32_t)(zero + most);
+}
+
 int64_t oct_layer_reach(const struct oct_kbuild *b) {
     const struct oct_node *w = b->in[1].node;
     const int64_t outputs = w->type.dim[0], terms = oct_type_elements(&w->type, 1) / outputs;

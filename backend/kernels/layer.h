@@ -23,12 +23,17 @@ bool oct_layer_fits(const struct oct_kbuild *b);
 bool oct_layer_narrow(const struct oct_kbuild *b);
 /* No |accumulator| exceeds it. */
 int64_t oct_layer_reach(const struct oct_kbuild *b);
+/* Those weights in kernel order: [output][ky][kx, channel]. They fit i8. */
+const int8_t *oct_layer_rows(const struct oct_kbuild *b, struct oct_arena *a);
+/* Codes that come in, padding among them. */
+void oct_layer_codes(const struct oct_kbuild *b, int32_t *lo, int32_t *hi);
 /* Everything but the buffers; groups stay 1. Adds to the proof text, the counters and the fallbacks; false after diagnostics. */
 bool oct_layer_plan(struct layer *l, struct oct_kbuild *b);
 /* Buffers: x, y, bias, and behind it the words of the requantizer, per output channel. */
 void oct_layer_open(struct layer *l);
 
-/* ---- a tile: channels x pixels accumulators, each a register of its own (linear.c) -------------------------------------------- */
+/* ---- a tile: channels x pixels accumulators, each a register of its own (linear.c) --------------------------------------------
+ */
 
 enum { OCT_MAX_TILE = 8, OCT_MAX_PIXELS = 4 };
 typedef struct lp_val oct_tile_acc[OCT_MAX_TILE][OCT_MAX_PIXELS];

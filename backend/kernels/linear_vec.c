@@ -1,45 +1,48 @@
-/* linear_vec.c - conv2d and dense on 8-bit codes by vectors, exact for any weights: pairs of neighbouring codes of a row, widened
- * to 16 bits, times the pairs of weights of as many output channels as a vector has lanes (madd16).
+/* linear_vec.c - conv2d and dense on 8-bit codes by vectors, exact for any weights: neighbouring codes of a row times the weights
+ * of as many output channels as a vector has lanes. Pairs of codes widened to 16 bits (madd.h) serve every layer; quads of bytes
+ * (dots.h) the blocks of channels whose weights allow it (recipe.h), or all where the ISA has dot4.
  *
- * A band of output rows first copies the input rows that it sees to scratch memory, 16 bits a code, with the padding around
- * (wide.h). The kx and channels of one row of a window lie behind each other there; pairs run over both. An odd one out reads one
- * code more, whose weight is 0. Weights stay 8 bits and widen on load: w[block of channels][ky][pair][channel][2]. */
+ * A band of output rows first copies the input rows that it sees to scratch memory, 16 bits a code or as unsigned bytes, with the
+ * padding around (wide.h); what lies like that already is read where it is. The kx and channels of one row of a window lie behind
+ * each other there; pairs and quads run over both. The last one of a row reads codes beyond it, whose weights are 0. Weights are
+ * 8 bits: w[block of channels][ky][pair][channel][2], w[block][ky][quad][channel][4]. */
+#include <string.h>
+
 #include "cost.h"
 #include "layer.h"
-#include "madd.h"
+#include "recipe.h"
 #include "rq_vec.h"
+#include "shape.h"
 #include "vec.h"
 #include "wide.h"
 #include "window.h"
 
-enum { SCRATCH_BYTES = 64 * 1024 };
-
-/* Where the rows of the input lie and how many are seen at once. */
-struct shape {
-    int64_t images, h, w, c; /* input */
-    int64_t oh, ow;          /* output */
-    int64_t kh, kw, sy, sx, dy, pad[4];
-    int64_t in_row, in_col, in_channel, out_row, out_col, out_channel; /* strides */
-    int64_t rows, bands;                                               /* output rows of a band */
-    int64_t seen, cols;                                                /* rows and columns of scratch */
-    int64_t pitch;                                                     /* of a row of scratch, in codes */
-    int64_t in_image, out_image;
-};
 /* Blocks of channels that share a tile: `blocks` of `vectors` whole vectors each, the channels of the last maybe fewer. */
 struct part {
-    int64_t first, blocks, channels;
+    int how; /* recipe */
+    int64_t blocks, channels;
+    const int64_t *first; /* channel of each block */
     int vectors, pixels;
-    int32_t w;
+    int32_t w, table; /* buffers; table: of `first`, -1 where they are evenly spaced */
+};
+/* Where a recipe finds its codes. */
+struct source {
+    bool used, direct;
+    struct oct_wide in; /* unless direct */
+    int32_t codes;      /* buffer */
+    int64_t pixel, pitch;
+    struct lp_addr x;
 };
 struct conv {
     struct layer l;
-    struct shape s;
+    struct oct_shape s;
+    struct oct_recipes r;
     struct oct_rqv rq;
     int lanes;
-    int64_t pairs; /* of one row of a window */
-    struct part part[2];
+    struct part part[3];
     int parts;
-    struct oct_wide in;
+    struct source pairs, bytes;
+    struct lp_val ones;
     int32_t bias, staged; /* buffers; -1: not needed */
     int64_t staged_channels;
 };
@@ -71,168 +74,216 @@ bool oct_fits_dense_vec(const struct oct_kbuild *b) {
     return b->target->vector_bits >= 256 && oct_layer_fits(b) && !oct_dense_vec_refuses(b);
 }
 
-/* ---- shape ------------------------------------------------------------------------------------------------------------------
- */
-
-/* A window of one pixel that moves by one sees the image as one long row; it is cut where that divides it. */
-static bool is_flat(const struct shape *s) {
-    return s->kh == 1 && s->kw == 1 && s->sy == 1 && s->sx == 1 && !(s->pad[0] | s->pad[1] | s->pad[2] | s->pad[3]) &&
-           s->in_row == s->w * s->in_col && s->out_row == s->ow * s->out_col;
-}
-
-static int64_t seen_by(const struct shape *s, int64_t rows) { return (rows - 1) * s->sy + (s->kh - 1) * s->dy + 1; }
-
-/* What follows from the rest: parts of a long row, bands, scratch. */
-static struct shape finished(struct shape s) {
-    if (is_flat(&s)) {
-        const int64_t pixels = s.h * s.w, most = SCRATCH_BYTES / 2 / s.c;
-        int64_t parts = 1;
-        while (parts < pixels && (pixels % parts || pixels / parts > most)) parts++;
-        s.h = s.oh = parts;
-        s.w = s.ow = pixels / parts;
-        s.in_row = s.w * s.in_col;
-        s.out_row = s.ow * s.out_col;
-    }
-    s.cols = (s.ow - 1) * s.sx + s.kw;
-    s.pitch = s.cols * s.c;
-    s.rows = 1;
-    for (int64_t rows = 2; rows <= s.oh; rows++) /* as many as divide the rows and fit */
-        if (s.oh % rows == 0 && seen_by(&s, rows) * s.pitch * 2 <= SCRATCH_BYTES) s.rows = rows;
-    s.bands = s.oh / s.rows;
-    s.seen = seen_by(&s, s.rows);
-    return s;
-}
-
-static struct shape shape_of_conv(const struct oct_kbuild *b) {
-    const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
-    const struct oct_attrs *at = &b->node->at;
-    const struct oct_type *w = &b->in[1].node->type;
-    struct shape s = {
-        .images = out->dim[0],
-        .in_image = in->stride[0],
-        .out_image = out->stride[0],
-        .c = in->dim[1],
-        .in_channel = in->stride[1],
-        .out_channel = out->stride[1],
-        .h = in->dim[2],
-        .oh = out->dim[2],
-        .kh = w->dim[2],
-        .sy = at->stride[0],
-        .dy = at->dilation[0],
-        .in_row = in->stride[2],
-        .out_row = out->stride[2],
-        .w = in->dim[3],
-        .ow = out->dim[3],
-        .kw = w->dim[3],
-        .sx = at->stride[1],
-        .in_col = in->stride[3],
-        .out_col = out->stride[3],
-    };
-    for (int i = 0; i < 4; i++) s.pad[i] = at->pad[i];
-    return finished(s);
-}
-
-/* Rows are pixels of an image of one line. */
-static struct shape shape_of_dense(const struct oct_kbuild *b) {
-    const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
-    struct shape s = {.images = 1, .h = 1, .oh = 1, .kh = 1, .kw = 1, .sy = 1, .sx = 1, .dy = 1};
-    oct_rows_of(b, &s.w, &s.in_col, &s.out_col);
-    s.ow = s.w;
-    s.c = in->dim[in->rank - 1];
-    s.in_channel = in->stride[in->rank - 1];
-    s.out_channel = out->stride[out->rank - 1];
-    if (s.w == 1) s.in_col = s.c;
-    s.in_row = s.w * s.in_col;
-    s.out_row = s.ow * s.out_col;
-    return finished(s);
-}
-
 /* ---- ways -------------------------------------------------------------------------------------------------------------------
  */
 
-/* Every tile that the registers hold; what outputs are left over take the pixels that cost them least. */
-static void offer_tiles(const struct oct_kbuild *b, const struct shape *s, struct oct_ways *out) {
-    const struct oct_target *t = b->target;
-    const int lanes = t->vector_bits / 32;
-    const int64_t outputs = b->in[1].node->type.dim[0], all = (outputs + lanes - 1) / lanes,
-                  turns = s->oh * s->kh * ((s->kw * s->c + 1) / 2),
-                  weights = oct_cost_weights(s->kh * s->kw * s->c * all * lanes, 1);
-    for (int n = 1; n <= OCT_MADD_VECTORS && n <= all; n++) {
-        const int64_t rest = all % n, resting = rest ? oct_madd_cost(s->ow, oct_madd_pixels(t, s->ow, rest), rest) : 0;
-        for (int p = 1; p <= oct_madd_most(t, n) && p <= s->ow; p++) {
-            struct oct_way *w = oct_k_offer(out, "%dx%d", p, n);
-            w->pixels = p;
-            w->vectors = n;
-            w->cycles = (double)(s->images * (turns * (all / n * oct_madd_cost(s->ow, p, n) + resting) + weights)) / 4;
+/* Quarter cycles of all pixels of a row of the result for one block, a row of the window. */
+static double block_cost(const struct oct_kbuild *b, const struct oct_shape *s, int how, int64_t pixels, int64_t vectors) {
+    const int64_t length = s->kw * s->c;
+    if (how == OCT_PAIRS) return (double)((length + 1) / 2 * oct_madd_cost(s->ow, pixels, vectors));
+    return oct_dots_cost(b->target, how, s->ow, pixels, vectors, (length + 3) / 4);
+}
+static int pixels_for(const struct oct_kbuild *b, const struct oct_shape *s, int how, int64_t vectors) {
+    return how == OCT_PAIRS ? oct_madd_pixels(b->target, s->ow, vectors) : oct_dots_pixels(b->target, how, s->ow, vectors);
+}
+static int most_pixels(const struct oct_kbuild *b, int how, int64_t vectors) {
+    return how == OCT_PAIRS ? oct_madd_most(b->target, vectors) : oct_dots_most(b->target, how, vectors);
+}
+
+/* Of all whole blocks of channels, those that a recipe fits, or does not fit: how many, and the first channel of each. */
+static int64_t blocks_of(const struct oct_recipes *r, int how, int64_t block, bool fits, int64_t *first) {
+    int64_t n = 0;
+    for (int64_t o = 0; o + block <= r->outputs; o += block)
+        if (oct_recipe_fits(r, how, o, block) == fits) {
+            if (first) first[n] = o;
+            n++;
+        }
+    return n;
+}
+static int recipe_of_rest(const struct oct_recipes *r, int how, int64_t block) {
+    return oct_recipe_fits(r, how, r->outputs - r->outputs % block, block) ? how : OCT_PAIRS;
+}
+
+/* Scratch of each code for a recipe and for that of the blocks that it does not fit. */
+static int64_t bytes_of_code(const struct oct_recipes *r, int how, bool refused) {
+    return how == OCT_PAIRS ? 2 : refused && !r->direct ? 3 : refused ? 2 : 1;
+}
+
+static void offer(const struct oct_recipes *r, const struct oct_shape *whole, int how, int n, int pixels, struct oct_ways *out) {
+    const struct oct_kbuild *b = r->b;
+    const int lanes = b->target->vector_bits / 32;
+    const int64_t block = (int64_t)n * lanes, fit = blocks_of(r, how, block, true, NULL),
+                  not = blocks_of(r, how, block, false, NULL), rest = (r->outputs % block + lanes - 1) / lanes,
+                  bytes = (r->outputs + lanes - 1) / lanes * lanes * r->rows * r->length;
+    const int rest_how = rest ? recipe_of_rest(r, how, block) : how;
+    if (how != OCT_PAIRS && !fit && rest_how == OCT_PAIRS) return;
+    const bool refused = not || rest_how != how;
+    const struct oct_shape s = oct_shape_cut(*whole, bytes_of_code(r, how, refused));
+    double cost = (double)fit * block_cost(b, &s, how, pixels, n);
+    if (not ) cost += (double)not *block_cost(b, &s, OCT_PAIRS, pixels_for(b, &s, OCT_PAIRS, n), n);
+    if (rest) cost += block_cost(b, &s, rest_how, pixels_for(b, &s, rest_how, rest), rest);
+    char name[8];
+    oct_recipe_name(how, name);
+    struct oct_way *w = oct_k_offer(out, "%s%s%dx%d", name, *name ? " " : "", pixels, n);
+    w->recipe = how;
+    w->pixels = pixels;
+    w->vectors = n;
+    w->cycles = ((double)(s.images * s.oh * s.kh) * cost + (double)(s.images * oct_cost_weights(bytes, 1))) / 4;
+    if (how != OCT_PAIRS && refused) /* rows are copied twice */
+        w->cycles += (double)(s.images * s.bands * s.seen * s.cols * s.c) / (4 * lanes);
+}
+
+/* Every tile of pairs that the registers hold, and the likeliest ones of the other recipes; what outputs are left over take the
+ * pixels that cost them least. */
+static void offer_all(const struct oct_kbuild *b, const struct oct_shape *whole, struct oct_ways *out) {
+    const int lanes = b->target->vector_bits / 32;
+    const struct oct_recipes r = oct_recipes_of(b, whole, b->arena);
+    for (int i = 0, how; oct_recipe_at(b->target, i, &how); i++) {
+        const struct oct_shape s = oct_shape_cut(*whole, bytes_of_code(&r, how, false));
+        if (how > OCT_DOTS_AT_ONCE && 2 * (s.kw * s.c + 3) / 4 <= how) break; /* rows are too short */
+        for (int n = 1; n <= OCT_MADD_VECTORS && n * lanes < r.outputs + lanes; n++) {
+            if (how == OCT_PAIRS)
+                for (int p = 1; p <= most_pixels(b, how, n) && p <= s.ow; p++) offer(&r, whole, how, n, p, out);
+            else if (n <= 4 || n == OCT_MADD_VECTORS)
+                for (int best = pixels_for(b, &s, how, n), p = best > 1 ? best - 1 : 1; p <= best; p++)
+                    offer(&r, whole, how, n, p, out);
         }
     }
 }
 void oct_ways_conv2d_vec(const struct oct_kbuild *b, struct oct_ways *out) {
-    const struct shape s = shape_of_conv(b);
-    offer_tiles(b, &s, out);
+    const struct oct_shape s = oct_shape_of_conv(b);
+    offer_all(b, &s, out);
 }
 void oct_ways_dense_vec(const struct oct_kbuild *b, struct oct_ways *out) {
-    const struct shape s = shape_of_dense(b);
-    offer_tiles(b, &s, out);
+    const struct oct_shape s = oct_shape_of_dense(b);
+    offer_all(b, &s, out);
 }
 
 /* ---- constants --------------------------------------------------------------------------------------------------------------
  */
 
+static int64_t groups_of(const struct conv *v, const struct part *p, int64_t *size) {
+    *size = p->how == OCT_PAIRS ? 2 : 4;
+    return (v->r.length + *size - 1) / *size;
+}
+
 static int32_t pack_part(struct conv *v, const struct part *p) {
     struct oct_kbuild *b = v->l.b;
-    const struct shape *s = &v->s;
-    const int64_t block = (int64_t)p->vectors * v->lanes, row = s->kw * s->c, given = v->l.outputs - p->first;
-    int8_t *rows = OCT_NEW_N(b->arena, int8_t, given * s->kh * row); /* [output][ky][kx, channel] */
-    for (int64_t o = 0; o < given; o++)
-        for (int64_t i = 0; i < s->kh * row; i++) {
-            const int64_t ky = i / row, kx = i % row / s->c, c = i % s->c;
-            rows[o * s->kh * row + i] = (int8_t)v->l.w[(p->first + o) * v->l.terms + (c * s->kh + ky) * s->kw + kx];
-        }
+    const struct oct_recipes *r = &v->r;
+    const int64_t block = (int64_t)p->vectors * v->lanes, each = r->rows * r->length, n = (p->blocks - 1) * block + p->channels;
+    int8_t *rows = OCT_NEW_N(b->arena, int8_t, n * each); /* block by block */
+    for (int64_t i = 0; i < n; i++) memcpy(rows + i * each, r->w + (p->first[i / block] + i % block) * each, (size_t)each);
+    int64_t size, groups = groups_of(v, p, &size);
     const struct oct_pack pack = {
         .rank = 3,
-        .dim = {given, s->kh, row},
+        .dim = {n, r->rows, r->length},
         .ndims = 5,
-        .d = {{p->blocks, 0, block}, {s->kh, 1, 1}, {v->pairs, 2, 2}, {block, 0, 1}, {2, 2, 1}},
+        .d = {{p->blocks, 0, block}, {r->rows, 1, 1}, {groups, 2, size}, {block, 0, 1}, {size, 2, 1}},
     };
     return oct_k_const(b, "w", LP_I8, oct_pack_elements(&pack), oct_pack_data(b->arena, &pack, LP_I8, rows));
 }
 
-static void add_part(struct conv *v, int64_t first, int64_t blocks, int pixels, int64_t vectors, int64_t channels) {
-    if (!blocks) return;
+/* From one block to the next where all are as far apart; 0: they are not. */
+static int64_t distance(const struct part *p) {
+    const int64_t d = p->blocks > 1 ? p->first[1] - p->first[0] : 1;
+    for (int64_t i = 2; i < p->blocks; i++)
+        if (p->first[i] - p->first[i - 1] != d) return 0;
+    return d;
+}
+
+static void add_part(struct conv *v, struct part part) {
+    struct oct_kbuild *b = v->l.b;
+    if (!part.blocks) return;
     struct part *p = &v->part[v->parts++];
-    *p = (struct part){.first = first, .blocks = blocks, .channels = channels, .vectors = (int)vectors, .pixels = pixels};
+    *p = part;
     p->w = pack_part(v, p);
+    p->table = -1;
+    if (!distance(p)) {
+        int32_t *first = OCT_NEW_N(b->arena, int32_t, p->blocks);
+        for (int64_t i = 0; i < p->blocks; i++) first[i] = (int32_t)p->first[i];
+        p->table = oct_k_const(b, "blocks", LP_I32, p->blocks, first);
+    }
+    (p->how == OCT_PAIRS ? &v->pairs : &v->bytes)->used = true;
+}
+static void plan_parts(struct conv *v) {
+    struct oct_kbuild *b = v->l.b;
+    const struct oct_way *way = &b->way;
+    const int64_t block = (int64_t)way->vectors * v->lanes, all = v->l.outputs / block, rest = v->l.outputs % block;
+    for (int fits = 1; fits >= 0; fits--) {
+        struct part p = {.how = fits ? way->recipe : OCT_PAIRS, .channels = block, .vectors = way->vectors};
+        int64_t *first = OCT_NEW_N(b->arena, int64_t, all + 1);
+        p.blocks = blocks_of(&v->r, way->recipe, block, fits, first);
+        p.first = first;
+        p.pixels = fits ? way->pixels : pixels_for(b, &v->s, OCT_PAIRS, way->vectors);
+        add_part(v, p);
+    }
+    if (!rest) return;
+    struct part p = {.how = recipe_of_rest(&v->r, way->recipe, block), .blocks = 1, .channels = rest};
+    int64_t *first = OCT_NEW(b->arena, int64_t);
+    *first = all * block;
+    p.first = first;
+    p.vectors = (int)((rest + v->lanes - 1) / v->lanes);
+    p.pixels = pixels_for(b, &v->s, p.how, p.vectors);
+    add_part(v, p);
+}
+
+static void open_source(struct conv *v, struct source *from, bool bytes) {
+    const struct oct_shape *s = &v->s;
+    if (!from->used) return;
+    from->direct = bytes && v->r.direct;
+    from->pixel = s->sx * (from->direct ? s->in_col : s->c);
+    from->pitch = from->direct ? s->in_row : s->pitch;
+    if (from->direct) {
+        from->codes = oct_k_in(v->l.b, 0);
+        return;
+    }
+    from->in = (struct oct_wide){.b = v->l.b,
+                                 .h = s->h,
+                                 .w = s->w,
+                                 .c = s->c,
+                                 .row = s->in_row,
+                                 .col = s->in_col,
+                                 .channel = s->in_channel,
+                                 .top = s->pad[0],
+                                 .left = s->pad[1],
+                                 .bands = s->bands,
+                                 .step = s->rows * s->sy,
+                                 .seen = s->seen,
+                                 .cols = s->cols,
+                                 .bytes = bytes,
+                                 .lowest = v->r.lowest};
+    oct_wide_open(&from->in);
+    from->codes = from->in.wide;
+    from->x = lp_at(0);
+}
+
+/* Bias of each channel; bytes are less the lowest code. */
+static void open_bias(struct conv *v, int64_t padded) {
+    struct oct_kbuild *b = v->l.b;
+    int32_t *bias = OCT_NEW_N(b->arena, int32_t, padded + v->lanes);
+    for (int i = 0; i < v->parts; i++) {
+        const struct part *p = &v->part[i];
+        const int64_t block = (int64_t)p->vectors * v->lanes;
+        for (int64_t c = 0; c < (p->blocks - 1) * block + p->channels; c++) {
+            const int64_t o = p->first[c / block] + c % block;
+            int64_t sum = v->l.bias[o];
+            for (int64_t t = 0; p->how != OCT_PAIRS && t < v->l.terms; t++)
+                sum += (int64_t)v->r.lowest * v->l.w[o * v->l.terms + t];
+            bias[o] = (int32_t)(uint32_t)(uint64_t)sum;
+        }
+    }
+    v->bias = oct_k_const(b, "bias", LP_I32, padded + v->lanes, bias);
 }
 
 static void open_all(struct conv *v) {
     struct layer *l = &v->l;
     struct oct_kbuild *b = l->b;
-    const struct shape *s = &v->s;
-    const int64_t all = (l->outputs + v->lanes - 1) / v->lanes, padded = all * v->lanes;
-    const int64_t whole = (int64_t)b->way.vectors * v->lanes;
-    v->in = (struct oct_wide){.b = b,
-                              .h = s->h,
-                              .w = s->w,
-                              .c = s->c,
-                              .row = s->in_row,
-                              .col = s->in_col,
-                              .channel = s->in_channel,
-                              .top = s->pad[0],
-                              .left = s->pad[1],
-                              .bands = s->bands,
-                              .step = s->rows * s->sy,
-                              .seen = s->seen,
-                              .cols = s->cols};
-    oct_wide_open(&v->in);
+    const struct oct_shape *s = &v->s;
+    const int64_t padded = (l->outputs + v->lanes - 1) / v->lanes * v->lanes;
     l->y = oct_k_out(b);
-    const int64_t blocks = l->outputs / whole, rest = l->outputs % whole;
-    add_part(v, 0, blocks, b->way.pixels, b->way.vectors, whole);
-    const int64_t more = (rest + v->lanes - 1) / v->lanes;
-    if (rest) add_part(v, blocks * whole, 1, oct_madd_pixels(b->target, s->ow, more), more, rest);
-    int32_t *bias = OCT_NEW_N(b->arena, int32_t, padded + v->lanes);
-    for (int64_t o = 0; o < l->outputs; o++) bias[o] = (int32_t)(uint32_t)(uint64_t)l->bias[o];
-    v->bias = oct_k_const(b, "bias", LP_I32, padded + v->lanes, bias);
+    open_source(v, &v->pairs, false);
+    open_source(v, &v->bytes, true);
+    open_bias(v, padded);
     oct_rqv_open(&v->rq, b, &l->rq, l->lo, l->hi, padded + v->lanes);
     v->staged = -1;
     if (s->out_channel != 1) {
@@ -245,8 +296,42 @@ static void open_all(struct conv *v) {
  */
 
 struct place {
-    struct lp_addr x, y, w, channel; /* codes in scratch, result, weights, words of the channels */
+    struct lp_addr x, y, w, channel; /* codes, result, weights, words of the channels */
 };
+static const struct source *source_of(const struct conv *v, const struct part *p) {
+    return p->how == OCT_PAIRS ? &v->pairs : &v->bytes;
+}
+
+static void build_sums(struct conv *v, const struct part *p, int pixels, const struct place *at, oct_madd_row *acc) {
+    const struct source *from = source_of(v, p);
+    int64_t size;
+    const int64_t groups = groups_of(v, p, &size), step = v->s.dy * from->pitch;
+    if (p->how == OCT_PAIRS) {
+        const struct oct_madd sum = {.b = v->l.b,
+                                     .lanes = v->lanes,
+                                     .vectors = p->vectors,
+                                     .codes = from->codes,
+                                     .weights = p->w,
+                                     .pixel = from->pixel,
+                                     .runs = v->s.kh,
+                                     .step = step,
+                                     .pairs = groups};
+        oct_madd_build(&sum, pixels, at->x, at->w, acc);
+    } else {
+        const struct oct_dots sum = {.b = v->l.b,
+                                     .how = p->how,
+                                     .lanes = v->lanes,
+                                     .vectors = p->vectors,
+                                     .codes = from->codes,
+                                     .weights = p->w,
+                                     .pixel = from->pixel,
+                                     .runs = v->s.kh,
+                                     .step = step,
+                                     .quads = groups,
+                                     .ones = v->ones};
+        oct_dots_build(&sum, pixels, at->x, at->w, acc);
+    }
+}
 
 static void build_tile(struct conv *v, const struct part *p, int pixels, const struct place *at) {
     struct oct_kbuild *b = v->l.b;
@@ -260,16 +345,7 @@ static void build_tile(struct conv *v, const struct part *p, int pixels, const s
             lp_set(k, acc[q][i], bias);
         }
     }
-    const struct oct_madd sum = {.b = b,
-                                 .lanes = v->lanes,
-                                 .vectors = p->vectors,
-                                 .codes = v->in.wide,
-                                 .weights = p->w,
-                                 .pixel = v->s.sx * v->s.c,
-                                 .runs = v->s.kh,
-                                 .step = v->s.dy * v->s.pitch,
-                                 .pairs = v->pairs};
-    oct_madd_build(&sum, pixels, at->x, at->w, acc);
+    build_sums(v, p, pixels, at, acc);
     struct oct_rqv_piece piece[OCT_MADD_PIXELS * OCT_MADD_VECTORS];
     const bool staged = v->staged >= 0;
     for (int i = 0; i < p->vectors; i++) {
@@ -284,35 +360,47 @@ static void build_tile(struct conv *v, const struct part *p, int pixels, const s
     oct_rqv_store(&v->rq, staged ? v->staged : v->l.y, pixels * p->vectors, piece);
 }
 
+/* The channel that block i of a part begins with, added to an address that moves by one from channel to channel. */
+static struct lp_addr at_block(struct lp_kernel *k, const struct part *p, struct lp_addr at, int32_t i) {
+    if (p->table < 0) return lp_plus(at, i, distance(p));
+    const int64_t last = p->first[p->blocks - 1];
+    struct lp_val first = lp_load(k, "first", lp_scalar(LP_I32), p->table, lp_plus(lp_at(0), i, 1));
+    first = lp_op2(k, "first", LP_OP_max, first, lp_int(LP_I32, 0)); /* for the verifier, which does not know the table */
+    return lp_indexed(at, lp_op2(k, "first", LP_OP_min, first, lp_int(LP_I32, last)), 0, last);
+}
+
 /* All pixels of a band for all blocks of a part. */
 static void build_part(struct conv *v, const struct part *p, struct lp_addr y) {
     struct lp_kernel *k = v->l.b->k;
-    const struct shape *s = &v->s;
+    const struct oct_shape *s = &v->s;
+    const struct source *from = source_of(v, p);
     const int64_t block = (int64_t)p->vectors * v->lanes, col = v->staged >= 0 ? v->staged_channels : s->out_col,
-                  row = v->staged >= 0 ? s->ow * col : s->out_row;
-    struct place at = {.x = lp_at(0), .y = lp_offset(y, p->first), .w = lp_at(0), .channel = lp_at(p->first)};
+                  row = v->staged >= 0 ? s->ow * col : s->out_row, first = p->table < 0 ? p->first[0] : 0;
+    struct place at = {.x = from->x, .y = lp_offset(y, first), .w = lp_at(0), .channel = lp_at(first)};
     if (p->blocks > 1) {
+        int64_t size;
+        const int64_t groups = groups_of(v, p, &size);
         const int32_t i = lp_loop(k, "block", p->blocks);
-        at.y = lp_plus(at.y, i, block);
-        at.w = lp_plus(at.w, i, s->kh * v->pairs * 2 * block);
-        at.channel = lp_plus(at.channel, i, block);
+        at.channel = at_block(k, p, at.channel, i);
+        at.y = p->table < 0 ? lp_plus(at.y, i, distance(p)) : lp_indexed(at.y, at.channel.index, 0, at.channel.index_max);
+        at.w = lp_plus(at.w, i, s->kh * groups * size * block);
     }
     if (s->rows > 1) {
         const int32_t r = lp_loop(k, "line", s->rows);
-        at.x = lp_plus(at.x, r, s->sy * s->pitch);
+        at.x = lp_plus(at.x, r, s->sy * from->pitch);
         at.y = lp_plus(at.y, r, row);
     }
     const int64_t tiles = s->ow / p->pixels, rest = s->ow % p->pixels;
     struct place tile = at;
     if (tiles > 1) {
         const int32_t t = lp_loop(k, "tile", tiles);
-        tile.x = lp_plus(tile.x, t, p->pixels * s->sx * s->c);
+        tile.x = lp_plus(tile.x, t, p->pixels * from->pixel);
         tile.y = lp_plus(tile.y, t, p->pixels * col);
     }
     build_tile(v, p, p->pixels, &tile);
     if (tiles > 1) lp_end(k);
     if (rest) {
-        at.x = lp_offset(at.x, tiles * p->pixels * s->sx * s->c);
+        at.x = lp_offset(at.x, tiles * p->pixels * from->pixel);
         at.y = lp_offset(at.y, tiles * p->pixels * col);
         build_tile(v, p, (int)rest, &at);
     }
@@ -322,7 +410,7 @@ static void build_part(struct conv *v, const struct part *p, struct lp_addr y) {
 /* From codes by pixel to where the result wants them. */
 static void build_unstaging(struct conv *v, struct lp_addr y) {
     struct lp_kernel *k = v->l.b->k;
-    const struct shape *s = &v->s;
+    const struct oct_shape *s = &v->s;
     const int64_t trips[] = {s->rows, s->ow, v->l.outputs}, from[] = {s->ow * v->staged_channels, v->staged_channels, 1},
                   to[] = {s->out_row, s->out_col, s->out_channel};
     static const char *const names[] = {"line", "col", "c"};
@@ -340,16 +428,32 @@ static void build_unstaging(struct conv *v, struct lp_addr y) {
     oct_k_close(v->l.b, loops);
 }
 
-static bool build(struct oct_kbuild *b, struct shape (*shape_of)(const struct oct_kbuild *)) {
+static void explain(struct conv *v) {
+    struct oct_kbuild *b = v->l.b;
+    const int how = b->way.recipe, block = b->way.vectors * v->lanes;
+    const char *what = how == OCT_PAIRS  ? "pairs of 16 bits"
+                       : how == OCT_DOT4 ? "four bytes a step"
+                       : how == 1        ? "pairs of bytes"
+                                         : oct_sprintf(b->arena, "%d pairs of bytes added in 16 bits", how);
+    b->recipe = oct_sprintf(b->arena, "%s, tile of %d pixels x %d channels", what, b->way.pixels, block);
+    oct_recipe_explain(&v->r, b, how, block);
+}
+
+static bool build(struct oct_kbuild *b, struct oct_shape (*shape_of)(const struct oct_kbuild *)) {
     struct conv *v = OCT_NEW(b->arena, struct conv);
     if (!oct_layer_plan(&v->l, b)) return false;
-    v->s = shape_of(b);
-    v->lanes = b->target->vector_bits / 32;
-    v->pairs = (v->s.kw * v->s.c + 1) / 2;
-    open_all(v);
-    const struct part *p = &v->part[0];
-    b->recipe = oct_sprintf(b->arena, "pairs of 16 bits, tile of %d pixels x %d channels", p->pixels, p->vectors * v->lanes);
+    const struct oct_shape whole = shape_of(b);
     struct lp_kernel *k = b->k;
+    const int how = b->way.recipe;
+    v->lanes = b->target->vector_bits / 32;
+    v->r = oct_recipes_of(b, &whole, b->arena);
+    const int64_t block = (int64_t)b->way.vectors * v->lanes;
+    const bool refused =
+        blocks_of(&v->r, how, block, false, NULL) || (v->l.outputs % block && recipe_of_rest(&v->r, how, block) != how);
+    v->s = oct_shape_cut(whole, bytes_of_code(&v->r, how, refused));
+    plan_parts(v);
+    open_all(v);
+    explain(v);
     const int32_t band = lp_range(k, "band", v->s.bands);
     struct lp_addr x = lp_at(b->in[0].at.offset), y = lp_plus(lp_at(b->out.at.offset), band, v->s.rows * v->s.out_row);
     const bool batch = v->s.images > 1;
@@ -358,12 +462,15 @@ static bool build(struct oct_kbuild *b, struct shape (*shape_of)(const struct oc
         x = lp_plus(x, n, v->s.in_image);
         y = lp_plus(y, n, v->s.out_image);
     }
-    oct_wide_build(&v->in, band, x);
+    if (v->bytes.direct) v->bytes.x = lp_plus(x, band, v->s.rows * v->s.in_row);
+    if (v->pairs.used) oct_wide_build(&v->pairs.in, band, x);
+    if (v->bytes.used && !v->bytes.direct) oct_wide_build(&v->bytes.in, band, x);
+    if (v->bytes.used && how > 0) v->ones = oct_dots_ones(k, v->lanes);
     for (int i = 0; i < v->parts; i++) build_part(v, &v->part[i], v->staged >= 0 ? lp_at(0) : y);
     if (v->staged >= 0) build_unstaging(v, y);
     if (batch) lp_end(k);
     lp_end(k);
     return true;
 }
-bool oct_build_conv2d_vec(struct oct_kbuild *b) { return build(b, shape_of_conv); }
-bool oct_build_dense_vec(struct oct_kbuild *b) { return build(b, shape_of_dense); }
+bool oct_build_conv2d_vec(struct oct_kbuild *b) { return build(b, oct_shape_of_conv); }
+bool oct_build_dense_vec(struct oct_kbuild *b) { return build(b, oct_shape_of_dense); }

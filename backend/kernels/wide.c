@@ -1,6 +1,8 @@
 /* wide.c - see wide.h. */
 #include "wide.h"
 
+#include "../loops/rows.h"
+
 /* Where each row that is copied starts in the image, or -1: one table of all rows, or one for each band. */
 static int32_t row_table(const struct oct_wide *v, int64_t n) {
     int32_t *at = OCT_NEW_N(v->b->arena, int32_t, n);
@@ -11,13 +13,18 @@ static int32_t row_table(const struct oct_wide *v, int64_t n) {
     return oct_k_const(v->b, "rows", LP_I32, n, at);
 }
 
+static enum lp_elem elem_of(const struct oct_wide *v) { return v->floats ? LP_F32 : v->bytes ? LP_U8 : LP_I16; }
+
 void oct_wide_open(struct oct_wide *v) {
     const int64_t rows = v->start ? v->bands * v->seen : (v->bands - 1) * v->step + v->seen;
     v->x = oct_k_in(v->b, 0);
     v->floats = v->b->k->buf[v->x].elem == LP_F32;
-    v->lanes = v->b->target->vector_bits / (v->floats ? 32 : 16);
-    v->wide =
-        oct_k_scratch(v->b, v->floats ? "padded" : "wide", v->floats ? LP_F32 : LP_I16, v->seen * v->cols * v->c + v->lanes);
+    v->lanes = v->b->target->vector_bits / lp_elem_bits(elem_of(v));
+    v->wide = oct_k_scratch(v->b,
+                            v->floats  ? "padded"
+                            : v->bytes ? "bytes"
+                                       : "wide",
+                            elem_of(v), v->seen * v->cols * v->c + v->lanes);
     v->table = v->start || v->top || rows > v->h ? row_table(v, rows) : -1;
 }
 
@@ -27,18 +34,22 @@ struct source {
     struct lp_val keep, else_zero; /* masks of one lane, as wide as integers of its size; type.lanes 0: the row is in the image */
 };
 
-/* The code of padding, as bits: 0.0 for floats. */
-static int64_t padding(const struct oct_wide *v) { return v->floats ? 0 : oct_zero(v->b->in[0].node->type.q, 0); }
+/* The code of padding, as scratch holds it: 0.0 for floats. */
+static int64_t padding(const struct oct_wide *v) {
+    return v->floats ? 0 : oct_zero(v->b->in[0].node->type.q, 0) - (v->bytes ? v->lowest : 0);
+}
 
 static struct lp_val lanes_of(struct lp_kernel *k, struct lp_val v, int n) {
     return v.reg < 0 || n == 1 ? v : lp_op1(k, NULL, LP_OP_splat, lp_vector((enum lp_elem)v.type.elem, n), v);
 }
 
-/* n codes, widened, to `to`. */
+/* n codes as scratch holds them, to `to`. */
 static void widen(const struct oct_wide *v, const struct source *from, struct lp_addr at, struct lp_addr to, int n) {
     struct lp_kernel *k = v->b->k;
-    struct lp_val x = lp_load(k, NULL, lp_vector((enum lp_elem)k->buf[v->x].elem, n), v->x, at);
-    if (!v->floats) x = lp_op1(k, NULL, LP_OP_cvt, lp_vector(LP_I16, n), x);
+    const enum lp_elem stored = v->b->k->buf[v->x].elem, e = elem_of(v);
+    struct lp_val x = lp_load(k, NULL, lp_vector(stored, n), v->x, at);
+    if (stored != e) x = lp_op1(k, NULL, LP_OP_cvt, lp_vector(e, n), x);
+    if (v->bytes && v->lowest) x = lp_op2(k, NULL, LP_OP_sub, x, lp_int(e, v->lowest & UINT8_MAX));
     if (from->keep.type.lanes) {
         if (v->floats) x = lp_op1(k, NULL, LP_OP_bits_of, lp_vector(LP_I32, n), x);
         x = lp_op2(k, NULL, LP_OP_and, x, lanes_of(k, from->keep, n));
@@ -71,7 +82,7 @@ static void fill(const struct oct_wide *v, struct lp_addr to, int64_t count) {
     struct lp_kernel *k = v->b->k;
     const int n = v->lanes;
     const int64_t trips = (count + n - 1) / n;
-    const enum lp_elem e = v->floats ? LP_F32 : LP_I16;
+    const enum lp_elem e = elem_of(v);
     const struct lp_val zero = v->floats ? lp_flt(e, 0) : lp_int(e, padding(v));
     if (count <= 0) return;
     const struct lp_val all = lp_op1(k, "zero", LP_OP_splat, lp_vector(e, n), zero);
@@ -103,8 +114,9 @@ void oct_wide_build(const struct oct_wide *v, int32_t band, struct lp_addr image
         index = lp_op2(k, "index", LP_OP_min, index, lp_int(LP_I32, last));
         from.at = lp_indexed(image, index, 0, last);
         from.keep = lp_op1(k, v->floats ? "keep" : NULL, LP_OP_not, (struct lp_type){0}, out);
-        if (!v->floats) from.keep = lp_op1(k, "keep", LP_OP_cvt, lp_scalar(LP_I16), from.keep);
-        if (padding(v)) from.else_zero = lp_op1(k, "pad", LP_OP_cvt, lp_scalar(LP_I16), lp_op2(k, NULL, LP_OP_and, out, zero));
+        if (!v->floats) from.keep = lp_op1(k, "keep", LP_OP_cvt, lp_scalar(elem_of(v)), from.keep);
+        if (padding(v))
+            from.else_zero = lp_op1(k, "pad", LP_OP_cvt, lp_scalar(elem_of(v)), lp_op2(k, NULL, LP_OP_and, out, zero));
     }
     fill(v, to, left * v->c);
     const struct lp_addr first = lp_offset(to, left * v->c);

@@ -1,5 +1,6 @@
-/* wide.h - rows of 8-bit codes copied to scratch memory, 16 bits a code, or of floats as they are, with the padding around them:
- * what vector kernels of windows read, so that their input needs no border and may lie in memory in any way. */
+/* wide.h - rows of 8-bit codes copied to scratch memory, 16 bits a code or as unsigned bytes, or of floats as they are, with the
+ * padding around them: what vector kernels of windows read, so that their input needs no border and may lie in memory in any way.
+ */
 #ifndef OCT_WIDE_H
 #define OCT_WIDE_H
 
@@ -13,6 +14,8 @@ struct oct_wide {
     int64_t bands, step;       /* how often rows are copied; rows from one band to the next */
     const int64_t *start;      /* or, for bands at any distance, the first row of each, padding counted */
     int64_t seen, cols;        /* rows and columns of scratch; a row of it is cols * c codes long, channels innermost */
+    bool bytes;                /* u8, less the lowest code that comes: */
+    int32_t lowest;
     /* filled by oct_wide_open */
     bool floats;            /* else codes */
     int lanes;              /* elements of scratch in a vector */
