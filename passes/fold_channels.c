@@ -9,15 +9,13 @@
  * that mixes channels in another way stay whole. */
 #include <string.h>
 
-#include "rewrite.h"
+#include "channels.h"
 
 struct value {
-    struct value *group; /* union-find parent */
-    int32_t channels;    /* 0: not a value with channels on axis 1 */
-    int32_t *lo, *hi;    /* code interval of each channel */
-    bool pinned;         /* of a root: nothing goes */
-    uint8_t *dead;       /* of a root: channels that go */
-    int32_t live;        /* of a root: how many stay */
+    struct oct_channels c;
+    int32_t *lo, *hi; /* code interval of each channel */
+    uint8_t *dead;    /* of a root: channels that go */
+    int32_t live;     /* of a root: how many stay */
 };
 
 struct work {
@@ -26,69 +24,7 @@ struct work {
 };
 
 static struct value *val(const struct oct_node *n) { return n->tag; }
-
-static struct value *root(struct value *v) {
-    while (v->group != v) v = v->group = v->group->group;
-    return v;
-}
-
-static void unite(struct value *a, struct value *b) {
-    a = root(a), b = root(b);
-    if (a == b) return;
-    b->group = a;
-    a->pinned |= b->pinned;
-}
-
-static void pin(const struct oct_node *n) {
-    if (n && val(n)) root(val(n))->pinned = true;
-}
-
-/* ---- what an op does with channels ---------------------------------------------------------------------------------------- */
-
-/* Anything; conv2d and dense over all channels; result channel c depends on operand channel c alone. */
-enum role { MIXES, PRODUCES, KEEPS };
-
-static bool linear_with_constants(const struct oct_node *n) {
-    return (oct_op_info(n->op)->flags & OCT_LINEAR) && oct_is_const(n->operand[1]) && n->operand[1]->type.q &&
-           val(n->operand[0]) && (n->noperands < 3 || !n->operand[2] || oct_is_const(n->operand[2]));
-}
-
-static bool depthwise(const struct oct_node *n) {
-    return n->op == OCT_OP_conv2d && n->at.groups > 1 && n->at.groups == n->operand[0]->type.dim[1] &&
-           n->at.groups == n->type.dim[1];
-}
-
-static enum role role_of(const struct oct_node *n) {
-    const struct oct_node *x = n->noperands ? n->operand[0] : NULL;
-    if (!x || !val(n) || !val(x)) return MIXES;
-    if (oct_op_info(n->op)->flags & OCT_LINEAR) {
-        if (!linear_with_constants(n)) return MIXES;
-        if (n->op == OCT_OP_dense) return x->type.rank == 2 ? PRODUCES : MIXES;
-        return n->at.groups == 1 ? PRODUCES : depthwise(n) ? KEEPS : MIXES;
-    }
-    if (val(n)->channels != val(x)->channels) return MIXES;
-    switch (n->op) {
-    case OCT_OP_add:
-    case OCT_OP_sub:
-    case OCT_OP_mul: return val(n->operand[1]) && oct_shape_equal(&x->type, &n->operand[1]->type) ? KEEPS : MIXES;
-    case OCT_OP_max_pool2d:
-    case OCT_OP_avg_pool2d:
-    case OCT_OP_requantize:
-    case OCT_OP_lut: return KEEPS;
-    case OCT_OP_mean:
-        for (int i = 0; i < n->at.axes.n; i++)
-            if (n->at.axes.v[i] < 2) return MIXES;
-        return KEEPS;
-    case OCT_OP_reshape:
-    case OCT_OP_flatten:
-    case OCT_OP_squeeze: /* [N,C,1,1] -> [N,C] */
-        return n->type.dim[0] == x->type.dim[0] &&
-                       oct_type_elements(&x->type, 1) == (x->type.dim[0] == OCT_DIM_N ? 1 : x->type.dim[0]) * x->type.dim[1]
-                   ? KEEPS
-                   : MIXES;
-    default: return oct_op_info(n->op)->flags & OCT_POINTWISE ? KEEPS : MIXES;
-    }
-}
+static struct value *root(struct value *v) { return (struct value *)oct_channels_root(&v->c); }
 
 static bool padded(const struct oct_node *n) {
     return n->op == OCT_OP_conv2d && (n->at.pad[0] | n->at.pad[1] | n->at.pad[2] | n->at.pad[3]);
@@ -106,10 +42,10 @@ static bool linear_interval(const struct oct_node *n) {
     struct value *v = val(n);
     const int64_t per_group = w->type.dim[1], taps = w->type.rank == 4 ? w->type.dim[2] * w->type.dim[3] : 1;
     const int32_t zx = oct_zero(x->type.q, 0), zy = oct_zero(n->type.q, 0);
-    const bool pads = padded(n), dw = depthwise(n);
+    const bool pads = padded(n), dw = oct_is_depthwise(n);
     const double qmin = (double)oct_dtype_min(n->type.dtype), qmax = (double)oct_dtype_max(n->type.dtype);
     const double cmin = fmax(qmin, (double)n->at.clip[0]), cmax = fmin(qmax, (double)n->at.clip[1]);
-    for (int32_t o = 0; o < v->channels; o++) {
+    for (int32_t o = 0; o < v->c.n; o++) {
         int64_t lo = b ? const_code(b, o) : 0, hi = lo;
         const int32_t zw = oct_zero(w->type.q, (uint32_t)o);
         for (int64_t i = 0; i < per_group; i++) {
@@ -149,18 +85,18 @@ static bool run_at(struct work *k, const struct oct_node *n, bool high) {
             if (oct_is_const(n->operand[i])) continue;
             const struct oct_tensor *t = oct_exec_value(ex, in[i]);
             const struct value *v = val(n->operand[i]);
-            const int64_t elements = oct_tensor_elements(t), inner = elements / (t->type.dim[0] * v->channels);
+            const int64_t elements = oct_tensor_elements(t), inner = elements / (t->type.dim[0] * v->c.n);
             for (int64_t e = 0; e < elements; e++) {
-                const int64_t c = e / inner % v->channels;
+                const int64_t c = e / inner % v->c.n;
                 oct_store_int(t->type.dtype, t->data, e, high ? v->hi[c] : v->lo[c]);
             }
         }
         oct_exec_run(ex, NULL, NULL);
         const struct oct_tensor *t = oct_exec_value(ex, y);
         struct value *v = val(n);
-        const int64_t elements = oct_tensor_elements(t), inner = elements / (t->type.dim[0] * v->channels);
+        const int64_t elements = oct_tensor_elements(t), inner = elements / (t->type.dim[0] * v->c.n);
         for (int64_t e = 0; e < elements; e++) {
-            const int64_t c = e / inner % v->channels;
+            const int64_t c = e / inner % v->c.n;
             const int32_t code = (int32_t)oct_load_int(t->type.dtype, t->data, e);
             if (code < v->lo[c]) v->lo[c] = code;
             if (code > v->hi[c]) v->hi[c] = code;
@@ -184,7 +120,7 @@ static bool keeping_interval(struct work *k, const struct oct_node *n) {
     const int32_t qmin = (int32_t)oct_dtype_min(n->type.dtype), qmax = (int32_t)oct_dtype_max(n->type.dtype);
     if (n->op == OCT_OP_lut) {
         const int32_t base = (int32_t)oct_dtype_min(n->operand[0]->type.dtype);
-        for (int32_t c = 0; c < v->channels; c++) {
+        for (int32_t c = 0; c < v->c.n; c++) {
             v->lo[c] = qmax, v->hi[c] = qmin;
             for (int32_t x = val(n->operand[0])->lo[c]; x <= val(n->operand[0])->hi[c]; x++) {
                 const int32_t y = const_code(n->operand[1], x - base);
@@ -194,12 +130,12 @@ static bool keeping_interval(struct work *k, const struct oct_node *n) {
         }
         return true;
     }
-    for (int32_t c = 0; c < v->channels; c++) v->lo[c] = qmax, v->hi[c] = qmin;
+    for (int32_t c = 0; c < v->c.n; c++) v->lo[c] = qmax, v->hi[c] = qmin;
     if (!run_at(k, n, false) || !run_at(k, n, true)) return false;
     const bool monotone = n->op == OCT_OP_add || n->op == OCT_OP_max_pool2d || n->op == OCT_OP_avg_pool2d ||
                           n->op == OCT_OP_mean || n->op == OCT_OP_requantize ||
                           (oct_op_info(n->op)->flags & (OCT_MONOTONE | OCT_MOVES));
-    for (int32_t c = 0; c < v->channels && !monotone; c++)
+    for (int32_t c = 0; c < v->c.n && !monotone; c++)
         if (!all_constant(n, c)) v->lo[c] = qmin, v->hi[c] = qmax;
     return true;
 }
@@ -208,37 +144,26 @@ static bool keeping_interval(struct work *k, const struct oct_node *n) {
 
 static struct value *new_value(struct work *k, const struct oct_node *n) {
     const struct oct_type *t = &n->type;
-    if (!t->q || t->q->axis >= 0 || t->rank < 2 || n->op == OCT_OP_const ||
-        (t->dtype != OCT_I8 && t->dtype != OCT_U8 && t->dtype != OCT_I16))
+    if (!oct_has_channels(n) || !t->q || t->q->axis >= 0 || (t->dtype != OCT_I8 && t->dtype != OCT_U8 && t->dtype != OCT_I16))
         return NULL;
-    if (t->dim[1] == OCT_DIM_N || t->dim[1] > 1 << 16) return NULL;
     struct value *v = OCT_NEW(k->env->scratch, struct value);
-    v->group = v;
-    v->channels = (int32_t)t->dim[1];
-    v->lo = OCT_NEW_N(k->env->scratch, int32_t, v->channels);
-    v->hi = OCT_NEW_N(k->env->scratch, int32_t, v->channels);
-    for (int32_t c = 0; c < v->channels; c++)
-        v->lo[c] = (int32_t)oct_dtype_min(t->dtype), v->hi[c] = (int32_t)oct_dtype_max(t->dtype);
+    v->c.group = &v->c;
+    v->c.n = (int32_t)t->dim[1];
+    v->lo = OCT_NEW_N(k->env->scratch, int32_t, v->c.n);
+    v->hi = OCT_NEW_N(k->env->scratch, int32_t, v->c.n);
+    for (int32_t c = 0; c < v->c.n; c++) v->lo[c] = (int32_t)oct_dtype_min(t->dtype), v->hi[c] = (int32_t)oct_dtype_max(t->dtype);
     return v;
 }
 
 static bool analyse(struct work *k) {
     OCT_FOR_NODES(k->m, n) {
         n->tag = new_value(k, n);
-        const enum role role = role_of(n);
-        if (n->op == OCT_OP_input || role == MIXES) {
-            pin(n);
-            for (int i = 0; i < n->noperands; i++) pin(n->operand[i]);
-            continue;
-        }
-        if (oct_op_info(n->op)->flags & OCT_LINEAR) {
-            if (!linear_interval(n)) return false;
-        } else if (!keeping_interval(k, n)) return false;
-        if (role == KEEPS)
-            for (int i = 0; i < n->noperands; i++)
-                if (val(n->operand[i])) unite(val(n), val(n->operand[i]));
+        const enum oct_channel_role role = oct_channel_role(n);
+        if (n->op != OCT_OP_input && role != OCT_MIXES)
+            if (oct_has_flag(n, OCT_LINEAR) ? !linear_interval(n) : !keeping_interval(k, n)) return false;
+        oct_channels_join(n, role);
     }
-    for (uint32_t i = 0; i < k->m->noutputs; i++) pin(k->m->output[i].node);
+    oct_channels_pin_outputs(k->m);
     return true;
 }
 
@@ -253,23 +178,23 @@ static void choose(struct work *k) {
         if (!val(n)) continue;
         struct value *r = root(val(n));
         if (!r->dead) {
-            r->dead = OCT_NEW_N(k->env->scratch, uint8_t, r->channels);
-            memset(r->dead, !r->pinned, (size_t)r->channels);
+            r->dead = OCT_NEW_N(k->env->scratch, uint8_t, r->c.n);
+            memset(r->dead, !r->c.pinned, (size_t)r->c.n);
         }
-        for (int32_t c = 0; c < r->channels; c++)
+        for (int32_t c = 0; c < r->c.n; c++)
             if (val(n)->lo[c] != val(n)->hi[c]) r->dead[c] = 0;
     }
     OCT_FOR_NODES(k->m, n) {
-        if (!val(n) || role_of(n) != PRODUCES) continue;
+        if (!val(n) || oct_channel_role(n) != OCT_PRODUCES) continue;
         struct value *r = root(val(n->operand[0]));
-        for (int32_t c = 0; c < r->channels; c++)
+        for (int32_t c = 0; c < r->c.n; c++)
             if (r->dead[c] && !absorbs(n, c)) r->dead[c] = 0;
     }
     OCT_FOR_NODES(k->m, n) {
         if (!val(n) || root(val(n)) != val(n)) continue;
         struct value *r = val(n);
         r->live = 0;
-        for (int32_t c = 0; c < r->channels; c++) r->live += !r->dead[c];
+        for (int32_t c = 0; c < r->c.n; c++) r->live += !r->dead[c];
         if (r->live == 0) r->dead[0] = 0, r->live = 1; /* a tensor keeps at least one channel */
     }
 }
@@ -334,17 +259,17 @@ static struct oct_node *slice_bias(struct work *k, const struct oct_node *n, con
 /* Notes on a linear node what was proved of its channels: NAME.json counts it. */
 static void count_folded(const struct oct_node *n, struct oct_attrs *at) {
     int32_t constant = 0;
-    for (int32_t c = 0; c < val(n)->channels; c++) constant += val(n)->lo[c] == val(n)->hi[c];
+    for (int32_t c = 0; c < val(n)->c.n; c++) constant += val(n)->lo[c] == val(n)->hi[c];
     if (!constant) return;
     OCT_MARK(*at, folded);
-    at->folded[0] = val(n)->channels - live_of(n);
+    at->folded[0] = val(n)->c.n - live_of(n);
     at->folded[1] = constant - at->folded[0];
 }
 
 static bool rewrite(struct work *k, struct oct_node *n) {
     const struct oct_node *x = n->noperands ? n->operand[0] : NULL;
-    const bool linear = (oct_op_info(n->op)->flags & OCT_LINEAR) && role_of(n) != MIXES;
-    const bool fewer_in = x && val(x) && live_of(x) < val(x)->channels, fewer_out = val(n) && live_of(n) < val(n)->channels;
+    const bool linear = (oct_op_info(n->op)->flags & OCT_LINEAR) && oct_channel_role(n) != OCT_MIXES;
+    const bool fewer_in = x && val(x) && live_of(x) < val(x)->c.n, fewer_out = val(n) && live_of(n) < val(n)->c.n;
     struct oct_node *operand[3] = {NULL, NULL, NULL};
     for (int i = 0; i < n->noperands && i < 3; i++) operand[i] = oct_resolve(n->operand[i]);
     if (linear && val(n)) count_folded(n, &n->at);
@@ -355,7 +280,7 @@ static bool rewrite(struct work *k, struct oct_node *n) {
     if (val(n)) t.dim[1] = live_of(n);
     int noperands = n->noperands;
     if (linear) {
-        const bool dw = depthwise(n);
+        const bool dw = oct_is_depthwise(n);
         const uint8_t *in = dw ? NULL : dead_of(x);
         operand[2] = slice_bias(k, n, dead_of(n), in);
         operand[1] = slice_weights(k, n, dead_of(n), in);
@@ -369,8 +294,8 @@ static bool rewrite(struct work *k, struct oct_node *n) {
     if (!y) return false;
     if (linear) k->env->changes++;
     if (fewer_out)
-        oct_explain(k->env, y, "%s: %d of %d channels are constant and were taken out", n->name, val(n)->channels - live_of(n),
-                    val(n)->channels);
+        oct_explain(k->env, y, "%s: %d of %d channels are constant and were taken out", n->name, val(n)->c.n - live_of(n),
+                    val(n)->c.n);
     oct_replace_named(k->m, n, y);
     return true;
 }
@@ -378,7 +303,7 @@ static bool rewrite(struct work *k, struct oct_node *n) {
 /* Folding must not overflow a bias: checked for all before anything is built. */
 static bool biases_fit(const struct work *k) {
     OCT_FOR_NODES(k->m, n) {
-        if (!val(n) || role_of(n) != PRODUCES) continue;
+        if (!val(n) || oct_channel_role(n) != OCT_PRODUCES) continue;
         for (int64_t o = 0; o < n->operand[1]->type.dim[0]; o++) {
             const int64_t b = folded_bias(n, o, dead_of(n->operand[0]));
             if (b < INT32_MIN || b > INT32_MAX) return false;
@@ -387,14 +312,22 @@ static bool biases_fit(const struct work *k) {
     return true;
 }
 
+/* What goes, for each value; false: nothing does (*ok: or it failed). */
+static bool plan(struct work *k, bool *ok) {
+    if (k->m->option[OCT_OPT_fold_channels] != 0) return false; /* off */
+    *ok = analyse(k);
+    if (!*ok) return false;
+    choose(k);
+    return biases_fit(k);
+}
+
 bool oct_pass_fold_channels(struct oct_pass_env *env, struct oct_module *m) {
-    if (m->option[OCT_OPT_fold_channels] != 0) return true; /* off */
     struct work k = {env, m};
-    if (!analyse(&k)) return false;
-    choose(&k);
-    if (!biases_fit(&k)) {
-        if (env->explain) oct_text_addf(env->explain, "%s: constant channels stay: a bias would leave 32 bits\n", m->name);
-        return true;
+    bool ok = true;
+    if (!plan(&k, &ok)) {
+        if (ok && env->explain && m->option[OCT_OPT_fold_channels] == 0)
+            oct_text_addf(env->explain, "%s: constant channels stay: a bias would leave 32 bits\n", m->name);
+        return ok;
     }
     for (struct oct_node *n = m->first, *next; n; n = next) {
         next = n->next;
@@ -402,4 +335,42 @@ bool oct_pass_fold_channels(struct oct_pass_env *env, struct oct_module *m) {
     }
     m->cursor = NULL;
     return true;
+}
+
+/* ---- asked beforehand ------------------------------------------------------------------------------------------------------ */
+
+/* The rest of the pipeline up to here, on a copy whose weights have their plain scales. */
+static bool integer_copy(struct oct_pass_env *env, struct oct_module *copy) {
+    for (uint32_t i = 0; i < copy->nrules; i++) copy->rule[i].set &= ~((uint32_t)1 << OCT_Q_saturation);
+    static oct_pass_fn *const passes[] = {oct_pass_insert_qdq, oct_pass_cse, oct_pass_elim_qdq, oct_pass_int_io};
+    for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
+        copy->cursor = NULL;
+        if (!passes[i](env, copy)) return false;
+        copy->cursor = NULL;
+        oct_module_settle(copy);
+    }
+    return true;
+}
+
+void oct_fold_ahead(struct oct_fold_ahead *f, struct oct_pass_env *env, const struct oct_module *m) {
+    *f = (struct oct_fold_ahead){NULL};
+    if (m->option[OCT_OPT_fold_channels] != 0) return;
+    bool ok = true;
+    f->copy = oct_module_clone(m, env->cx);
+    struct oct_pass_env e = {.cx = env->cx, .m = f->copy, .scratch = f->copy->arena};
+    struct work k = {&e, f->copy};
+    if (integer_copy(&e, f->copy) && plan(&k, &ok)) return;
+    oct_fold_ahead_end(f);
+}
+
+const uint8_t *oct_fold_ahead_dead(const struct oct_fold_ahead *f, const struct oct_node *linear) {
+    const struct oct_node *n = f->copy ? oct_find_value(f->copy, linear->name) : NULL;
+    const struct oct_node *x = n && n->op == linear->op ? n->operand[0] : NULL;
+    if (!x || !val(x) || val(x)->c.n != linear->operand[1]->type.dim[1] || oct_channel_role(n) != OCT_PRODUCES) return NULL;
+    return dead_of(x);
+}
+
+void oct_fold_ahead_end(struct oct_fold_ahead *f) {
+    if (f->copy) oct_module_free(f->copy);
+    f->copy = NULL;
 }

@@ -106,6 +106,8 @@ static void quantize_constants(struct oct_pass_env *env, struct oct_module *m, s
 
 bool oct_pass_insert_qdq(struct oct_pass_env *env, struct oct_module *m) {
     struct oct_loss loss = {0, 0, 0, 0};
+    struct oct_fold_ahead ahead = {NULL};
+    if (m->option[OCT_OPT_quantize] != OCT_QUANTIZE_OFF && oct_wants_safe(m)) oct_fold_ahead(&ahead, env, m);
     /* mark: the value will be quantized, so its op can become an integer op if its operands are codes too */
     OCT_FOR_NODES(m, n) n->mark = 0, oct_note_origin(m, n);
     OCT_FOR_NODES(m, n)
@@ -125,7 +127,8 @@ bool oct_pass_insert_qdq(struct oct_pass_env *env, struct oct_module *m) {
         } else if (oct_has_flag(n, OCT_LINEAR) && n->mark) {
             const struct oct_type *x = codes_of(n->operand[0]);
             if (!x || x->q->axis >= 0) continue;
-            const struct oct_input in = {.scale = x->q->scale[0], .range = span_of(n->operand[0]), .loss = &loss};
+            const struct oct_input in = {
+                .scale = x->q->scale[0], .range = span_of(n->operand[0]), .dead = oct_fold_ahead_dead(&ahead, n), .loss = &loss};
             env->changes += oct_quantize_weights(env, m, n, &in);
         } else if (oct_has_flag(n, OCT_REQUANT) && !oct_has_flag(n, OCT_QDQ | OCT_LINEAR) && n->mark &&
                    n->type.dtype == OCT_F32) {
@@ -133,6 +136,7 @@ bool oct_pass_insert_qdq(struct oct_pass_env *env, struct oct_module *m) {
         }
     }
     oct_sweep(m);
+    oct_fold_ahead_end(&ahead);
     if (env->explain && loss.channels)
         oct_text_addf(env->explain, "saturation: in all %u of %u scales rise, by %.3f bits on average, %.3f at most\n",
                       loss.raised, loss.channels, loss.bits / loss.channels, loss.most);

@@ -50,6 +50,18 @@ unsigned oct_sweep(struct oct_module *m);
 /* Channel c of a batch norm as g x + t (fold_bn.c); false when its parameters are no constants, or g or t is infinite. */
 bool oct_bn_channel(const struct oct_node *bn, int64_t c, double *g, double *t);
 
+/* ---- fold_channels.c, asked beforehand ---- */
+
+/* Which channels fold_channels will take out of a calibrated float model: found on a copy that is quantized with plain scales.
+ * (Other scales may make another channel constant, or fewer: then a proof of the compiler is refused, nothing worse.) */
+struct oct_fold_ahead {
+    struct oct_module *copy;
+};
+void oct_fold_ahead(struct oct_fold_ahead *f, struct oct_pass_env *env, const struct oct_module *m);
+/* Of the operand of a conv2d or dense of the float model: one byte a channel, or NULL where nothing is known to go. Lives until: */
+const uint8_t *oct_fold_ahead_dead(const struct oct_fold_ahead *f, const struct oct_node *linear);
+void oct_fold_ahead_end(struct oct_fold_ahead *f);
+
 /* ---- safe_scale.c: scales that sums of 16 bits survive ---- */
 
 struct oct_loss { /* log2 of how much scales rose */
@@ -66,6 +78,8 @@ struct oct_safe {
     int8_t *code;
     struct oct_loss loss;
 };
+/* Does any rule ask for scales that cannot saturate? */
+bool oct_wants_safe(const struct oct_module *m);
 /* Operand 1 of n is its float weight; dead: channels that will go, or NULL. False: its rule does not ask for it, or its kernels
  * have no such sums. */
 bool oct_safe_begin(struct oct_safe *s, struct oct_arena *scratch, const struct oct_node *n, const struct oct_qconfig *rule,

@@ -15,6 +15,12 @@ static bool kernels_add_pairs(const struct oct_node *n) {
     return (n->op == OCT_OP_conv2d && n->at.groups == 1) || n->op == OCT_OP_dense;
 }
 
+bool oct_wants_safe(const struct oct_module *m) {
+    for (uint32_t i = 0; i < m->nrules; i++)
+        if ((m->rule[i].set >> OCT_Q_saturation & 1u) && m->rule[i].q.saturation) return true;
+    return false;
+}
+
 bool oct_safe_begin(struct oct_safe *s, struct oct_arena *scratch, const struct oct_node *n, const struct oct_qconfig *rule,
                     int32_t range, const uint8_t *dead) {
     const struct oct_type *w = &n->operand[1]->type;
