@@ -78,6 +78,8 @@ struct oct_safe {
     int8_t *code;
     struct oct_loss loss;
 };
+/* Quads that a rule lets kernels add in 16 bits; 0: none. */
+int oct_safe_quads(const struct oct_qconfig *rule);
 /* Does any rule ask for scales that cannot saturate? */
 bool oct_wants_safe(const struct oct_module *m);
 /* Operand 1 of n is its float weight; dead: channels that will go, or NULL. False: its rule does not ask for it, or its kernels

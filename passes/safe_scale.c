@@ -11,6 +11,8 @@
 /* Quads that are added in 16 bits, by the words of QRULE(saturation). */
 static const int quads_of[] = {0, 1, 2, 4, 8, 16};
 
+int oct_safe_quads(const struct oct_qconfig *rule) { return quads_of[rule->saturation]; }
+
 static bool kernels_add_pairs(const struct oct_node *n) {
     return (n->op == OCT_OP_conv2d && n->at.groups == 1) || n->op == OCT_OP_dense;
 }
@@ -24,7 +26,7 @@ bool oct_wants_safe(const struct oct_module *m) {
 bool oct_safe_begin(struct oct_safe *s, struct oct_arena *scratch, const struct oct_node *n, const struct oct_qconfig *rule,
                     int32_t range, const uint8_t *dead) {
     const struct oct_type *w = &n->operand[1]->type;
-    const int quads = quads_of[rule->saturation];
+    const int quads = oct_safe_quads(rule);
     if (!quads || !kernels_add_pairs(n)) return false;
     const bool window = w->rank == 4;
     *s = (struct oct_safe){
