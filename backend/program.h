@@ -21,14 +21,14 @@ struct oct_constant {
 enum oct_arg_kind { OCT_ARG_PARAM, OCT_ARG_ARENA, OCT_ARG_CONST };
 struct oct_arg {
     enum oct_arg_kind kind;
-    int64_t at; /* number of the parameter; bytes into the arena; number of the constant */
+    int64_t at;       /* number of the parameter; bytes into the arena; number of the constant */
     int64_t per_part; /* ARENA: so many bytes further for each part */
 };
 static inline struct oct_arg oct_arg(enum oct_arg_kind kind, int64_t at) { return (struct oct_arg){kind, at, 0}; }
 enum { OCT_CALL_RUN = -1 }; /* the run entry, by the self-test */
 struct oct_call {
-    const char *layer; /* the value it makes */
-    int function;      /* or OCT_CALL_RUN */
+    const char *layer;         /* the value it makes */
+    int function;              /* or OCT_CALL_RUN */
     const struct oct_arg *arg; /* one for each buffer of the kernel; of the run entry, for each parameter and the arena */
     int64_t lo, hi;            /* of a kernel with a range; hi 0: all of it */
     uint32_t line;             /* in the source; 0: unknown */
@@ -54,8 +54,8 @@ struct oct_entry {
     int ncalls;
 };
 struct oct_program {
-    const char *name; /* prefix of the entries */
-    const char *file; /* of the files: FILE.c and so on */
+    const char *name;            /* prefix of the entries */
+    const char *file;            /* of the files: FILE.c and so on */
     const char *source, *folder; /* for line info: the model's text, and where a relative path starts; NULL: no line info */
     struct oct_function *function;
     int nfunctions;
@@ -65,7 +65,7 @@ struct oct_program {
     struct oct_entry *entry;
     int nentries;
     int64_t arena_bytes;
-    int threads; /* most parts; 1: there is no entry of parts */
+    int threads;              /* most parts; 1: there is no entry of parts */
     int64_t selftest_bytes;   /* arena of NAME_selftest; 0: there is none */
     const char *selftest_doc; /* what its checks are, for a comment */
 };
@@ -74,7 +74,7 @@ static inline const struct lp_kernel *oct_call_kernel(const struct oct_program *
     return c->function == OCT_CALL_RUN ? NULL : p->function[c->function].k;
 }
 static inline int64_t oct_call_end(const struct oct_program *p, const struct oct_call *c) {
-    return c->hi ? c->hi : p->function[c->function].k->body->trip;
+    return c->hi ? c->hi : lp_units(p->function[c->function].k);
 }
 static inline int64_t oct_packed_bytes(const struct oct_packed *d) { return d->n * (int64_t)lp_elem_size(d->elem); }
 
@@ -97,10 +97,11 @@ void oct_print_source(const struct oct_unit *u, struct oct_compiled *out);
 void oct_print_parameter(struct oct_text *t, const struct oct_param *p);
 void oct_print_signature(struct oct_text *t, const struct oct_entry *e); /* in C, without ; or { */
 /* The number of a kernel's function; `what` starts its name where it is new. */
-int oct_program_function(struct oct_program *p, struct oct_arena *a, const struct lp_kernel *k, const char *what, const char *doc);
+int oct_program_function(struct oct_program *p, struct oct_arena *a, const struct lp_kernel *k, const char *what,
+                         const char *doc);
 int oct_program_constant(struct oct_program *p, const struct oct_packed *d);
-/* selftest.c: adds NAME_selftest, its kernels, and what the interpreter expects; false after diagnostics. Takes at most so many functions
- * and one more for each input, one constant, one entry. */
+/* selftest.c: adds NAME_selftest, its kernels, and what the interpreter expects; false after diagnostics. Takes at most so many
+ * functions and one more for each input, one constant, one entry. */
 enum { OCT_SELFTEST_KERNELS = 3 };
 bool oct_selftest_add(struct oct_unit *u);
 /* header.c: NAME.h. */

@@ -275,7 +275,13 @@ bool oct_build_depthwise_vec(struct oct_kbuild *b) {
         starts = oct_k_const(b, "start", LP_I32, blocks, start);
     }
     d->window = OCT_NEW_N(b->arena, struct lp_val, d->kept * d->pairs + 1);
-    int32_t unit = lp_range(k, "unit", blocks / size);
+    /* Threads share bands, or units of blocks and bands where that is more even. What overlaps is one thread's: two blocks of
+     * channels, or the last two bands. */
+    const int64_t units = blocks / size, bands = out->dim[2] / d->rows;
+    const int64_t pieces = b->threads > 1 ? bands : 1;
+    const bool by_units = starts < 0 && (pieces == 1 || oct_k_idle(b, pieces) > oct_k_idle(b, units * pieces) + 0.03);
+    int32_t unit = lp_range_of(k, "unit", by_units ? units : 1, pieces);
+    if (!by_units) unit = lp_loop(k, "unit", units);
     d->zero = lp_reg(k, lp_vector(LP_I16, 2 * d->lanes), "outside");
     lp_set(k, d->zero, lp_int(LP_I16, oct_zero(b->in[0].node->type.q, 0)));
     for (int64_t i = 0; i < d->kept * d->pairs; i++) d->window[i] = lp_reg(k, d->zero.type, "kept");
@@ -291,7 +297,15 @@ bool oct_build_depthwise_vec(struct oct_kbuild *b) {
         now.in = &s;
         now.x = lp_offset(now.x, s.first * at->stride[0] * in->stride[2]);
         now.y = lp_offset(now.y, s.first * out->stride[2]);
-        oct_k_loop(b, "band", s.count, &now.x, s.step * at->stride[0] * in->stride[2], &now.y, s.step * out->stride[2], &loops);
+        if (pieces > 1) {
+            const int64_t last = pieces - s.count;
+            const int32_t band = lp_piece(k, "band", y / d->rows < last ? y / d->rows : last, s.count);
+            now.x = lp_plus(now.x, band, s.step * at->stride[0] * in->stride[2]);
+            now.y = lp_plus(now.y, band, s.step * out->stride[2]);
+            loops++;
+        } else
+            oct_k_loop(b, "band", s.count, &now.x, s.step * at->stride[0] * in->stride[2], &now.y, s.step * out->stride[2],
+                       &loops);
         int32_t block = lp_loop(k, "block", size);
         struct lp_val start = {0};
         if (starts >= 0) {
@@ -307,8 +321,7 @@ bool oct_build_depthwise_vec(struct oct_kbuild *b) {
         lp_end(k);
         oct_k_close(b, loops);
     }
-    oct_k_close(b, images);
-    lp_end(k);
+    oct_k_close(b, images + !by_units + 1);
     b->recipe = oct_sprintf(b->arena, "row pairs, %d channels x %d rows", d->lanes, d->rows);
     return true;
 }

@@ -108,6 +108,11 @@ bool oct_kernel_build(struct oct_kbuild *b, const struct oct_kernel_info *info) 
     return true;
 }
 
+double oct_k_idle(const struct oct_kbuild *b, int64_t units) {
+    const int64_t most = b->threads > 1 ? (units + b->threads - 1) / b->threads : units;
+    return b->threads > 1 ? 1 - (double)units / (double)(most * b->threads) : 0;
+}
+
 /* ---- buffers ------------------------------------------------------------------------------------------------------------------
  */
 

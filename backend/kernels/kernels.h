@@ -91,6 +91,7 @@ struct oct_kbuild {
     const struct oct_tuned_layer *tuned; /* the ways to take, the first that is offered; NULL: the cheapest */
     struct oct_way way;                  /* that was chosen: the builder builds it */
     int nways;                           /* of how many */
+    int threads;                         /* > 1: so many may share the kernel's range, so it should have shares for them */
     /* filled by the builder */
     struct lp_kernel *k;
     struct oct_bind bind[OCT_K_MAX_BUFS]; /* one per buffer of k */
@@ -139,11 +140,15 @@ void oct_kernel_ways(const struct oct_kbuild *b, struct oct_ways *out);
 /* Chooses b->way: the tuned one, else the cheapest, else (none has a figure) the first. Its kernel; NULL: none fits. A tuner's
  * file that names no way of the layer is an error. */
 const struct oct_kernel_info *oct_kernel_find(struct oct_kbuild *b);
-/* For a hook `ways`: one more, its text the kernel's name and what `fmt` gives, at most 19 characters each. Without a figure until it is set.
+/* For a hook `ways`: one more, its text the kernel's name and what `fmt` gives, at most 19 characters each. Without a figure
+ * until it is set.
  */
 struct oct_way *oct_k_offer(struct oct_ways *out, const char *fmt, ...) OCT_PRINTF(2, 3);
 /* Starts b->k and the fields that the builder fills, runs the builder, verifies the loops (a fault is an internal error). */
 bool oct_kernel_build(struct oct_kbuild *b, const struct oct_kernel_info *info);
+
+/* How much of the time threads wait when they share so many equal units of work, as evenly as they can: 0 to 1. */
+double oct_k_idle(const struct oct_kbuild *b, int64_t units);
 
 /* ---- for builders (kernels.c)
  * ---------------------------------------------------------------------------------------------------- */

@@ -24,6 +24,7 @@ struct part {
     const int64_t *first; /* channel of each block */
     int vectors, pixels;
     int32_t w, table; /* buffers; table: of `first`, -1 where they are evenly spaced */
+    int64_t piece;    /* of a band: number of its first block */
 };
 /* Where a recipe finds its codes. */
 struct source {
@@ -41,6 +42,7 @@ struct conv {
     int lanes;
     struct part part[3];
     int parts;
+    int64_t blocks; /* of all parts */
     struct source pairs, bytes;
     struct lp_val ones;
     int32_t bias, staged; /* buffers; -1: not needed */
@@ -196,6 +198,8 @@ static void add_part(struct conv *v, struct part part) {
     if (!part.blocks) return;
     struct part *p = &v->part[v->parts++];
     *p = part;
+    p->piece = v->blocks;
+    v->blocks += p->blocks;
     p->w = pack_part(v, p);
     p->table = -1;
     if (!distance(p)) {
@@ -377,10 +381,11 @@ static void build_part(struct conv *v, const struct part *p, struct lp_addr y) {
     const int64_t block = (int64_t)p->vectors * v->lanes, col = v->staged >= 0 ? v->staged_channels : s->out_col,
                   row = v->staged >= 0 ? s->ow * col : s->out_row, first = p->table < 0 ? p->first[0] : 0;
     struct place at = {.x = from->x, .y = lp_offset(y, first), .w = lp_at(0), .channel = lp_at(first)};
-    if (p->blocks > 1) {
+    const bool loop = p->blocks > 1 || k->pieces > 1;
+    if (loop) {
         int64_t size;
         const int64_t groups = groups_of(v, p, &size);
-        const int32_t i = lp_loop(k, "block", p->blocks);
+        const int32_t i = lp_piece(k, "block", p->piece, p->blocks);
         at.channel = at_block(k, p, at.channel, i);
         at.y = p->table < 0 ? lp_plus(at.y, i, distance(p)) : lp_indexed(at.y, at.channel.index, 0, at.channel.index_max);
         at.w = lp_plus(at.w, i, s->kh * groups * size * block);
@@ -404,7 +409,7 @@ static void build_part(struct conv *v, const struct part *p, struct lp_addr y) {
         at.y = lp_offset(at.y, tiles * p->pixels * col);
         build_tile(v, p, (int)rest, &at);
     }
-    oct_k_close(v->l.b, (p->blocks > 1) + (s->rows > 1));
+    oct_k_close(v->l.b, loop + (s->rows > 1));
 }
 
 /* From codes by pixel to where the result wants them. */
@@ -452,9 +457,12 @@ static bool build(struct oct_kbuild *b, struct oct_shape (*shape_of)(const struc
         blocks_of(&v->r, how, block, false, NULL) || (v->l.outputs % block && recipe_of_rest(&v->r, how, block) != how);
     v->s = oct_shape_cut(whole, bytes_of_code(&v->r, how, refused));
     plan_parts(v);
+    /* blocks of channels are pieces; codes that are staged are moved for all channels at once */
+    const int64_t pieces = b->threads > 1 && v->s.out_channel == 1 ? v->blocks : 1;
+    oct_shape_share(b, &v->s, pieces);
     open_all(v);
     explain(v);
-    const int32_t band = lp_range(k, "band", v->s.bands);
+    const int32_t band = lp_range_of(k, "band", v->s.bands, pieces);
     struct lp_addr x = lp_at(b->in[0].at.offset), y = lp_plus(lp_at(b->out.at.offset), band, v->s.rows * v->s.out_row);
     const bool batch = v->s.images > 1;
     if (batch) {

@@ -33,6 +33,16 @@ struct oct_shape oct_shape_cut(struct oct_shape s, int64_t bytes) {
     return s;
 }
 
+void oct_shape_share(const struct oct_kbuild *b, struct oct_shape *s, int64_t pieces) {
+    const double little = 0.03;
+    int64_t best = s->rows;
+    for (int64_t rows = s->rows; rows >= 1 && oct_k_idle(b, s->oh / best * pieces) > little; rows--)
+        if (s->oh % rows == 0 && oct_k_idle(b, s->oh / rows * pieces) < oct_k_idle(b, s->oh / best * pieces)) best = rows;
+    s->rows = best;
+    s->bands = s->oh / best;
+    s->seen = seen_by(s, best);
+}
+
 struct oct_shape oct_shape_of_conv(const struct oct_kbuild *b) {
     const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
     const struct oct_attrs *at = &b->node->at;

@@ -92,15 +92,51 @@ static void statement(const struct gen *g, const struct lp_names *names, const s
 
 /* ---- functions ----------------------------------------------------------------------------------------------------- */
 
-static void loop(const struct gen *g, const struct lp_names *names, const struct lp_stmt *s, bool leaving) {
-    const bool range = s->kind == LP_STMT_RANGE;
+static LLVMValueRef choose(const struct gen *g, LLVMIntPredicate is, LLVMValueRef a, LLVMValueRef b, LLVMValueRef then,
+                           LLVMValueRef otherwise) {
+    return LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, is, a, b, ""), then, otherwise, "");
+}
+/* `unit` of `units` in turns of a loop. */
+static LLVMValueRef turns(const struct gen *g, LLVMValueRef unit, int64_t trip, int64_t units) {
+    if (trip == units) return unit;
+    LLVMTypeRef wide = LLVMInt64TypeInContext(g->c);
+    LLVMValueRef all =
+        LLVMBuildMul(g->b, LLVMBuildSExtOrBitCast(g->b, unit, wide, ""), LLVMConstInt(wide, (uint64_t)trip, 0), "");
+    all = LLVMBuildSDiv(g->b, all, LLVMConstInt(wide, (uint64_t)units, 0), "");
+    return LLVMBuildTruncOrBitCast(g->b, all, g->word, "");
+}
+/* The turns of a loop that the call's units have. */
+static void bounds(struct gen *g, const struct lp_stmt *s, LLVMValueRef *from, LLVMValueRef *to) {
+    const int64_t pieces = g->k->pieces;
+    *from = word(g, 0);
+    *to = word(g, s->trip);
+    if (s->kind == LP_STMT_RANGE && pieces > 1) {
+        g->band = s->var;
+        *from = LLVMBuildSDiv(g->b, g->lo, word(g, pieces), "");
+        *to = LLVMBuildSDiv(g->b, LLVMBuildAdd(g->b, g->hi, word(g, pieces - 1), ""), word(g, pieces), "");
+        *to = choose(g, LLVMIntSLT, g->lo, g->hi, *to, word(g, 0));
+    } else if (s->kind == LP_STMT_RANGE) {
+        *from = turns(g, g->lo, s->trip, g->k->bands);
+        *to = turns(g, g->hi, s->trip, g->k->bands);
+    } else if (s->kind == LP_STMT_PIECE) {
+        LLVMValueRef first = LLVMBuildMul(g->b, g->var[g->band], word(g, pieces), "");
+        first = LLVMBuildAdd(g->b, first, word(g, s->first), "");
+        LLVMValueRef before = LLVMBuildSub(g->b, g->lo, first, ""), left = LLVMBuildSub(g->b, g->hi, first, "");
+        *from = choose(g, LLVMIntSGT, before, word(g, 0), before, word(g, 0));
+        *to = choose(g, LLVMIntSLT, left, word(g, s->trip), left, word(g, s->trip));
+    }
+}
+
+static void loop(struct gen *g, const struct lp_names *names, const struct lp_stmt *s, bool leaving) {
+    const bool maybe_empty = s->kind != LP_STMT_FOR; /* others have a trip >= 1 */
     const int32_t v = s->var;
-    if (!leaving) { /* trip >= 1, a range may be empty */
+    if (!leaving) {
+        LLVMValueRef first;
+        bounds(g, s, &first, &g->to[v]);
         LLVMBasicBlockRef before = LLVMGetInsertBlock(g->b);
-        LLVMValueRef first = range ? g->lo : word(g, 0);
         g->head[v] = LLVMAppendBasicBlockInContext(g->c, g->fn, oct_sprintf(g->a, "for.%s", names->var[v]));
         g->exit[v] = LLVMAppendBasicBlockInContext(g->c, g->fn, "done");
-        if (range) LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, g->lo, g->hi, ""), g->head[v], g->exit[v]);
+        if (maybe_empty) LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, first, g->to[v], ""), g->head[v], g->exit[v]);
         else LLVMBuildBr(g->b, g->head[v]);
         LLVMPositionBuilderAtEnd(g->b, g->head[v]);
         g->var[v] = LLVMBuildPhi(g->b, g->word, names->var[v]);
@@ -110,7 +146,7 @@ static void loop(const struct gen *g, const struct lp_names *names, const struct
     LLVMValueRef next = LLVMBuildAdd(g->b, g->var[v], word(g, 1), "");
     LLVMBasicBlockRef latch = LLVMGetInsertBlock(g->b);
     LLVMAddIncoming(g->var[v], &next, &latch, 1);
-    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, next, range ? g->hi : word(g, s->trip), ""), g->head[v], g->exit[v]);
+    LLVMBuildCondBr(g->b, LLVMBuildICmp(g->b, LLVMIntSLT, next, g->to[v], ""), g->head[v], g->exit[v]);
     LLVMMoveBasicBlockAfter(g->exit[v], latch);
     LLVMPositionBuilderAtEnd(g->b, g->exit[v]);
 }
@@ -168,6 +204,7 @@ static LLVMValueRef layer(struct gen *g, const struct oct_function *f) {
     }
     g->slot = OCT_NEW_N(g->a, LLVMValueRef, k->nregs);
     g->var = OCT_NEW_N(g->a, LLVMValueRef, k->nvars);
+    g->to = OCT_NEW_N(g->a, LLVMValueRef, k->nvars);
     g->head = OCT_NEW_N(g->a, LLVMBasicBlockRef, k->nvars);
     g->exit = OCT_NEW_N(g->a, LLVMBasicBlockRef, k->nvars);
     struct lp_walk w;

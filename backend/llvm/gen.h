@@ -20,9 +20,11 @@ struct gen {
     enum lp_isa isa; /* of the target */
     /* of the function at work */
     const struct lp_kernel *k;
-    LLVMValueRef fn, *slot, *var;   /* by register: its memory, until mem2reg; by loop variable */
+    LLVMValueRef fn, *slot;         /* by register: its memory, until mem2reg */
+    LLVMValueRef *var, *to;         /* by loop variable: its value; its end */
     LLVMBasicBlockRef *head, *exit; /* by loop variable */
     LLVMValueRef lo, hi;
+    int32_t band; /* variable of the range, where bands have pieces */
 };
 
 /* A value of an expression. Uniform: one lane that serves every lane. A number has no type yet. */

@@ -59,10 +59,21 @@ static int32_t open_loop(struct lp_kernel *k, enum lp_stmt_kind kind, const char
 
 int32_t lp_loop(struct lp_kernel *k, const char *name, int64_t trip) { return open_loop(k, LP_STMT_FOR, name, trip); }
 
-int32_t lp_range(struct lp_kernel *k, const char *name, int64_t trip) {
+int32_t lp_range_of(struct lp_kernel *k, const char *name, int64_t trip, int64_t pieces) {
     if (k->depth || k->has_range) fault(k, "a range is outermost and alone", name);
+    if (pieces < 1 || pieces > LP_MAX_PIECES || trip > INT32_MAX / pieces) fault(k, "pieces of a range", name);
     k->has_range = true;
+    k->bands = trip;
+    k->pieces = pieces;
     return open_loop(k, LP_STMT_RANGE, name, trip);
+}
+int32_t lp_range(struct lp_kernel *k, const char *name, int64_t trip) { return lp_range_of(k, name, trip, 1); }
+
+int32_t lp_piece(struct lp_kernel *k, const char *name, int64_t first, int64_t trip) {
+    if (!k->has_range || k->pieces == 1) return lp_loop(k, name, trip);
+    const int32_t var = open_loop(k, LP_STMT_PIECE, name, trip);
+    k->open[k->depth - 1]->first = first;
+    return var;
 }
 
 void lp_end(struct lp_kernel *k) {

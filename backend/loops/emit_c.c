@@ -26,6 +26,7 @@ struct emitter {
     int32_t *order;                /* registers with a pending expression, oldest first */
     int npending;
     const struct lp_stmt *block; /* loop at work */
+    const char *band;            /* variable of the range, where bands have pieces */
     int depth;
 };
 
@@ -419,6 +420,28 @@ static void print_unused(struct emitter *e) {
         if (!used[i]) oct_text_addf(e->out, "    (void)%s;\n", e->n.buf[i]);
 }
 
+/* `unit` of `units` in turns of a loop. */
+static const char *turns(struct emitter *e, const char *unit, int64_t trip, int64_t units) {
+    return trip == units ? unit : oct_sprintf(e->a, "(int32_t)((int64_t)%s * %" PRId64 " / %" PRId64 ")", unit, trip, units);
+}
+static void print_loop(struct emitter *e, const struct lp_stmt *s) {
+    const struct lp_kernel *k = e->k;
+    const char *v = e->n.var[s->var], *from = "0", *to = oct_sprintf(e->a, "%" PRId64, s->trip);
+    if (s->kind == LP_STMT_RANGE && k->pieces > 1) {
+        e->band = v;
+        from = oct_sprintf(e->a, "lo / %" PRId64, k->pieces);
+        to = oct_sprintf(e->a, "(lo < hi ? (hi + %" PRId64 ") / %" PRId64 " : 0)", k->pieces - 1, k->pieces);
+    } else if (s->kind == LP_STMT_RANGE) {
+        from = turns(e, "lo", s->trip, k->bands);
+        to = turns(e, "hi", s->trip, k->bands);
+    } else if (s->kind == LP_STMT_PIECE) {
+        const char *first = oct_sprintf(e->a, "(%s * %" PRId64 " + %" PRId64 ")", e->band, k->pieces, s->first);
+        from = oct_sprintf(e->a, "lo > %s ? lo - %s : 0", first, first);
+        to = oct_sprintf(e->a, "(hi - %s < %" PRId64 " ? hi - %s : %" PRId64 ")", first, s->trip, first, s->trip);
+    }
+    oct_text_addf(e->out, "for (int32_t %s = %s; %s < %s; ++%s) {\n", v, from, v, to, v);
+}
+
 void lp_emit_c(struct oct_text *out, const struct lp_kernel *k, const char *name, struct lp_c_file *file) {
     struct oct_arena *a = oct_arena_new(k->cx);
     struct emitter e = {.k = k,
@@ -460,10 +483,8 @@ void lp_emit_c(struct oct_text *out, const struct lp_kernel *k, const char *name
             e.block = e.parent[s->var];
             continue;
         }
-        const char *v = e.n.var[s->var];
         indent(&e);
-        if (s->kind == LP_STMT_RANGE) oct_text_addf(out, "for (int32_t %s = lo; %s < hi; ++%s) {\n", v, v, v);
-        else oct_text_addf(out, "for (int32_t %s = 0; %s < %" PRId64 "; ++%s) {\n", v, v, s->trip, v);
+        print_loop(&e, s);
         e.depth++;
         e.block = s;
         declare(&e, at_head, nheads);

@@ -441,6 +441,7 @@ void lp_eval_count(const struct lp_kernel *k, void *const *mem, int64_t lo, int6
     struct oct_arena *a = oct_arena_new(k->cx);
     struct machine m = {.k = k, .mem = mem, .var = OCT_NEW_N(a, int64_t, k->nvars), .end = OCT_NEW_N(a, int64_t, k->nvars)};
     uint32_t n, at = 0;
+    int32_t band = 0; /* variable of the range */
     const struct step *steps = compile(k, a, &m, &n);
     while (at < n) {
         const struct step *st = &steps[at++];
@@ -456,11 +457,18 @@ void lp_eval_count(const struct lp_kernel *k, void *const *mem, int64_t lo, int6
             break;
         case STEP_LOOP: {
             int32_t v = st->s->var;
-            bool range = st->s->kind == LP_STMT_RANGE;
-            if (range && (lo < 0 || hi > st->s->trip))
-                oct_internal(k->cx, (struct oct_span){0, 0, 0}, "loops: range outside its trip");
-            m.var[v] = range ? lo : 0;
-            m.end[v] = range ? hi : st->s->trip;
+            m.var[v] = 0;
+            m.end[v] = st->s->trip;
+            if (st->s->kind == LP_STMT_RANGE) {
+                if (lo < 0 || hi > lp_units(k)) oct_internal(k->cx, (struct oct_span){0, 0, 0}, "loops: range outside its units");
+                band = v;
+                m.var[v] = k->pieces > 1 ? lo / k->pieces : lo * st->s->trip / k->bands;
+                m.end[v] = k->pieces == 1 ? hi * st->s->trip / k->bands : lo < hi ? (hi + k->pieces - 1) / k->pieces : 0;
+            } else if (st->s->kind == LP_STMT_PIECE) {
+                const int64_t first = m.var[band] * k->pieces + st->s->first;
+                m.var[v] = lo > first ? lo - first : 0;
+                if (hi - first < m.end[v]) m.end[v] = hi - first;
+            }
             if (m.var[v] >= m.end[v]) at = st->jump;
             break;
         }

@@ -1,8 +1,8 @@
 /* loops.h - the kernel IR: static loops over typed buffers with scalar and vector operations of exact meaning.
  *
- * A kernel is a structured list of statements: constant-trip loops, one runtime range [lo,hi) at most and only outermost, and
- * operations on mutable virtual registers. Addresses are buffer + affine(loop variables) (+ one data-dependent index for
- * tables), so the verifier proves every access in bounds. Integer operations wrap; the *_nw forms need a proof by the builder
+ * A kernel is a structured list of statements: constant-trip loops, one runtime range [lo,hi) at most, whose bands are outermost
+ * loops, and operations on mutable virtual registers. Addresses are buffer + affine(loop variables) (+ one data-dependent index
+ * for tables), so the verifier proves every access in bounds. Integer operations wrap; the *_nw forms need a proof by the builder
  * that no wrap happens. Kernels are *built* by ordinary C (backend/kernels): the builder unrolls, so each accumulator is a named
  * register. The rows (name, signature, meaning, spellings) are loops.def; C and LLVM IR are two printings of the same text. */
 #ifndef OCT_LOOPS_H
@@ -55,7 +55,7 @@ struct lp_buf {
     int align;        /* bytes, of element 0 */
 };
 
-enum { LP_MAX_TERMS = 10, LP_MAX_ARGS = 4 };
+enum { LP_MAX_TERMS = 10, LP_MAX_ARGS = 4, LP_MAX_PIECES = 1 << 15 };
 /* Element index in a buffer: base + sum coef * loop variable (+ scale * index register, which the verifier bounds by
  * [index_min, index_max]). */
 struct lp_addr {
@@ -77,14 +77,15 @@ struct lp_addr lp_plus(struct lp_addr a, int32_t var, int64_t coef);
 struct lp_addr lp_offset(struct lp_addr a, int64_t d);
 struct lp_addr lp_indexed(struct lp_addr a, struct lp_val index, int64_t min, int64_t max);
 
-enum lp_stmt_kind { LP_STMT_FOR, LP_STMT_RANGE, LP_STMT_OP, LP_STMT_LOAD, LP_STMT_STORE, LP_STMT_NOTE };
+enum lp_stmt_kind { LP_STMT_FOR, LP_STMT_RANGE, LP_STMT_PIECE, LP_STMT_OP, LP_STMT_LOAD, LP_STMT_STORE, LP_STMT_NOTE };
 struct lp_stmt {
     enum lp_stmt_kind kind;
     struct lp_stmt *next;
-    /* FOR, RANGE: for var in [0, trip) (RANGE: in [lo, hi), a sub-range of [0, trip) given at run time) */
+    /* FOR, RANGE, PIECE: for var in [0, trip), RANGE and PIECE in that part of it which [lo, hi) has at run time */
     int32_t var;
     const char *name; /* of the variable; NOTE: the comment's text */
     int64_t trip;
+    int64_t first; /* PIECE: the piece that its first turn belongs to */
     struct lp_stmt *body;
     /* OP: dst = row(arg...); LOAD: dst = buf[addr]; STORE: buf[addr] = arg[0]; masked when mask is a register */
     enum lp_row row;
@@ -110,7 +111,13 @@ struct lp_kernel {
     struct lp_reg *reg;
     int32_t nregs, cap_regs;
     int32_t nvars;
+    /* Units of work that threads may share: bands x pieces, of which a call does [lo, hi); unit = band * pieces + piece. One
+     * piece a band: a RANGE loop runs over [lo trip / bands, hi trip / bands), so several of them, of any trips, make one kernel.
+     * More: there is one RANGE, of `bands`, and it visits the bands of which [lo, hi) has a piece; within it the turns of a PIECE
+     * loop belong to the pieces from number `first` on. What stands outside of PIECE loops is done by all calls that share the
+     * band. */
     bool has_range;
+    int64_t bands, pieces;
     struct lp_stmt *body;
     /* builder state */
     struct lp_stmt **tail;
@@ -124,8 +131,14 @@ struct lp_kernel {
 struct lp_kernel *lp_new(struct oct_ctx *cx, struct oct_arena *a);
 int32_t lp_buffer(struct lp_kernel *k, const char *name, enum lp_elem elem, enum lp_buf_kind kind, int64_t size, int align);
 int32_t lp_loop(struct lp_kernel *k, const char *name, int64_t trip);  /* opens a loop, returns its variable */
-int32_t lp_range(struct lp_kernel *k, const char *name, int64_t trip); /* the runtime range, outermost */
-void lp_end(struct lp_kernel *k);                                      /* closes the innermost loop */
+int32_t lp_range(struct lp_kernel *k, const char *name, int64_t trip); /* the runtime range, outermost: bands = trip */
+/* The range of bands of `pieces`; and within it a loop over what pieces share, a plain one where a band is one piece. */
+int32_t lp_range_of(struct lp_kernel *k, const char *name, int64_t trip, int64_t pieces);
+int32_t lp_piece(struct lp_kernel *k, const char *name, int64_t first, int64_t trip);
+static inline int64_t lp_units(const struct lp_kernel *k) { return k->has_range ? k->bands * k->pieces : 0; }
+/* Makes a range of the outermost loops where no order binds their turns (share.c); false: it cannot. */
+bool lp_share(struct lp_kernel *k);
+void lp_end(struct lp_kernel *k); /* closes the innermost loop */
 void lp_note(struct lp_kernel *k, const char *fmt, ...) OCT_PRINTF(2, 3);
 struct lp_val lp_reg(struct lp_kernel *k, struct lp_type t, const char *name); /* a fresh register */
 struct lp_val lp_load(struct lp_kernel *k, const char *name, struct lp_type t, int32_t buf, struct lp_addr at);
@@ -163,7 +176,7 @@ bool lp_verify(const struct lp_kernel *k, const char **why);
 void lp_print(struct oct_text *out, const struct lp_kernel *k);
 /* Runs a kernel on memory; mem[i] is buffer i. The only meaning there is: printers must agree with it. Traps (internal error) on
  * a kernel that lp_verify refuses, an index register outside its bounds, a *_nw row that wraps, a shift distance or divisor out
- * of range. lo, hi: the range (ignored without one). */
+ * of range. lo, hi: units of the range (ignored without one). */
 void lp_eval(const struct lp_kernel *k, void *const *mem, int64_t lo, int64_t hi);
 /* As lp_eval, and counts executed rows by enum lp_row into counts[LP_ROW_COUNT + 2] (loads and stores last); cost models. */
 void lp_eval_count(const struct lp_kernel *k, void *const *mem, int64_t lo, int64_t hi, uint64_t *counts);

@@ -68,14 +68,17 @@ void lp_print(struct oct_text *out, const struct lp_kernel *k) {
         if (b->overread) oct_text_addf(out, " %lld", (long long)b->overread);
         oct_text_add(out, "\n");
     }
+    if (k->has_range && k->pieces > 1) oct_text_addf(out, "pieces %lld\n", (long long)k->pieces);
+    static const char *const loops[] = {[LP_STMT_FOR] = "for", [LP_STMT_RANGE] = "range", [LP_STMT_PIECE] = "piece"};
     struct lp_walk w;
     lp_walk_start(&w, k);
     for (const struct lp_stmt *s; (s = lp_walk_next(&w));) {
         bool loop = lp_is_loop(s);
         if (loop && w.leaving) continue;
         for (int i = loop ? 1 : 0; i < w.depth; i++) oct_text_add(out, "  ");
-        if (loop)
-            oct_text_addf(out, "%s %s < %lld\n", s->kind == LP_STMT_FOR ? "for" : "range", n.var[s->var], (long long)s->trip);
+        if (loop) oct_text_addf(out, "%s %s < %lld", loops[s->kind], n.var[s->var], (long long)s->trip);
+        if (loop && s->first) oct_text_addf(out, " from %lld", (long long)s->first);
+        if (loop) oct_text_add(out, "\n");
         else print_statement(out, k, &n, s);
     }
     oct_arena_free(a);

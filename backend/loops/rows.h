@@ -49,7 +49,7 @@ struct lp_names {
 };
 struct lp_names lp_name_all(const struct lp_kernel *k, struct oct_arena *a);
 
-/* Walks statements in text order without recursion: enter is called on FOR and RANGE before their body, leave after it, visit on
+/* Walks statements in text order without recursion: enter is called on loops before their body, leave after it, visit on
  * the rest. */
 struct lp_walk {
     const struct lp_stmt *open[24];
@@ -60,6 +60,6 @@ struct lp_walk {
 void lp_walk_start(struct lp_walk *w, const struct lp_kernel *k);
 /* The next event: a statement (leaving: the end of a loop), NULL at the end. */
 const struct lp_stmt *lp_walk_next(struct lp_walk *w);
-static inline bool lp_is_loop(const struct lp_stmt *s) { return s->kind == LP_STMT_FOR || s->kind == LP_STMT_RANGE; }
+static inline bool lp_is_loop(const struct lp_stmt *s) { return s->kind <= LP_STMT_PIECE; }
 
 #endif

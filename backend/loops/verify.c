@@ -1,5 +1,5 @@
 /* verify.c - proves that a kernel is sound: types, definite assignment, every access in bounds for all loop values and all
- * values of index registers (interval analysis), the range outermost and alone. */
+ * values of index registers (interval analysis), ranges outermost, pieces within them. */
 #include <string.h>
 
 #include "rows.h"
@@ -10,12 +10,12 @@ struct span64 {
 struct state {
     const struct lp_kernel *k;
     const char **why;
-    bool *set; /* register: assigned on every way to here */
-    bool *set_before_range;
+    bool *set;             /* register: assigned on every way to here */
+    bool *set_before[2];   /* the range; the loop over pieces */
     int32_t *ndefs;        /* register: statements that assign it */
     struct span64 *values; /* register: what it may hold; exact work only for registers with one definition */
     int64_t *trip;         /* loop variable: its trip count while its loop is open, else 0 */
-    bool in_range, seen_range;
+    bool in_range, in_piece, seen_range;
 };
 
 static bool refuse(struct state *st, const struct lp_stmt *s, const char *what) {
@@ -130,7 +130,10 @@ static bool check_access(struct state *st, const struct lp_stmt *s, struct lp_ty
     bool load = s->kind == LP_STMT_LOAD, store = s->kind == LP_STMT_STORE;
     if ((load || store) && t.elem != b->elem) return refuse(st, s, "element type is not the buffer's");
     if (store && (b->kind == LP_BUF_IN || b->kind == LP_BUF_CONST)) return refuse(st, s, "store to a buffer that is only read");
-    if (store && k->has_range && !st->in_range) return refuse(st, s, "store outside the range");
+    if (store && k->has_range && b->kind != LP_BUF_SCRATCH) { /* of scratch memory each thread has its own */
+        if (!st->in_range) return refuse(st, s, "store outside the range");
+        if (k->pieces > 1 && !st->in_piece) return refuse(st, s, "store outside the pieces");
+    }
     struct span64 at;
     if (!address_span(st, s, &at)) return false;
     bool masked = s->mask.type.lanes != 0;
@@ -178,9 +181,16 @@ static bool enter(struct state *st, const struct lp_walk *w, const struct lp_stm
     if (st->trip[s->var]) return refuse(st, s, "loop variable in use");
     if (s->kind == LP_STMT_RANGE) {
         if (w->depth != 1) return refuse(st, s, "a range must be outermost");
-        if (st->seen_range || !st->k->has_range) return refuse(st, s, "a second range");
+        if (!st->k->has_range || s->trip > st->k->bands) return refuse(st, s, "a range of other units");
+        if (st->k->pieces > 1 && (st->seen_range || s->trip != st->k->bands)) return refuse(st, s, "a second range");
         st->seen_range = st->in_range = true;
-        memcpy(st->set_before_range, st->set, (size_t)st->k->nregs * sizeof *st->set);
+        memcpy(st->set_before[0], st->set, (size_t)st->k->nregs * sizeof *st->set);
+    }
+    if (s->kind == LP_STMT_PIECE) {
+        if (!st->in_range || st->in_piece || st->k->pieces < 2) return refuse(st, s, "pieces of no range");
+        if (s->first < 0 || s->first > st->k->pieces - s->trip) return refuse(st, s, "pieces that no band has");
+        st->in_piece = true;
+        memcpy(st->set_before[1], st->set, (size_t)st->k->nregs * sizeof *st->set);
     }
     st->trip[s->var] = s->trip;
     return true;
@@ -189,9 +199,10 @@ static bool enter(struct state *st, const struct lp_walk *w, const struct lp_stm
 /* A loop with a constant trip count runs at least once, so what it sets stays set; a range may be empty. */
 static void leave(struct state *st, const struct lp_stmt *s) {
     st->trip[s->var] = 0;
-    if (s->kind != LP_STMT_RANGE) return;
-    st->in_range = false;
-    memcpy(st->set, st->set_before_range, (size_t)st->k->nregs * sizeof *st->set);
+    if (s->kind == LP_STMT_FOR) return;
+    const bool piece = s->kind == LP_STMT_PIECE;
+    *(piece ? &st->in_piece : &st->in_range) = false;
+    memcpy(st->set, st->set_before[piece], (size_t)st->k->nregs * sizeof *st->set);
 }
 
 bool lp_verify(const struct lp_kernel *k, const char **why) {
@@ -199,7 +210,7 @@ bool lp_verify(const struct lp_kernel *k, const char **why) {
     struct state st = {.k = k,
                        .why = why,
                        .set = OCT_NEW_N(a, bool, k->nregs),
-                       .set_before_range = OCT_NEW_N(a, bool, k->nregs),
+                       .set_before = {OCT_NEW_N(a, bool, k->nregs), OCT_NEW_N(a, bool, k->nregs)},
                        .ndefs = OCT_NEW_N(a, int32_t, k->nregs),
                        .values = OCT_NEW_N(a, struct span64, k->nregs),
                        .trip = OCT_NEW_N(a, int64_t, k->nvars)};

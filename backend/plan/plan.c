@@ -54,6 +54,7 @@ static struct oct_step *new_step(struct planner *pl, enum oct_step_kind kind, co
                                .target = pl->opt->target,
                                .strict_float = pl->opt->strict_float,
                                .no_requant_proof = pl->opt->no_requant_proof,
+                               .threads = pl->opt->threads > 1 ? pl->opt->threads : 1,
                                .node = node,
                                .nin = nin,
                                .in = OCT_NEW_N(pl->a, struct oct_operand, nin + 1),
@@ -165,6 +166,28 @@ static bool joins(const struct oct_node *part, const struct oct_node *concat) {
     return true;
 }
 
+/* ---- threads
+ * ------------------------------------------------------------------------------------------------------------------------ */
+
+/* Threads meet before and after a step that they share. That costs a tenth of a microsecond where all arrive together, and more
+ * where they do not: less is not worth sharing. */
+static void share(const struct planner *pl, struct oct_step *s) {
+    enum { MACS = 50000, ELEMENTS = 8000 };
+    if (pl->opt->threads < 2) return;
+    int64_t elements = oct_layout_elements(&s->b.out.at);
+    for (int i = 0; i < s->b.nin; i++)
+        if (s->in_root[i] >= 0 && oct_layout_elements(&s->b.in[i].at) > elements) elements = oct_layout_elements(&s->b.in[i].at);
+    if ((s->kind != OCT_STEP_NODE || oct_macs(s->node) < MACS) && elements < ELEMENTS) return;
+    s->split = lp_share(s->b.k) && lp_units(s->b.k) > 1;
+}
+static void finish(const struct planner *pl, struct oct_step *s) {
+    const char *why;
+    share(pl, s);
+    if (!lp_verify(s->b.k, &why)) oct_internal(pl->cx, s->node->span, "step for %s: %s", s->node->name, why);
+}
+/* Parts do not share a line of the cache. */
+int64_t oct_plan_scratch(const struct oct_step *s) { return s->split ? (s->b.scratch_bytes + 63) / 64 * 64 : s->b.scratch_bytes; }
+
 /* ---- copies and fills, which belong to no op
  * -------------------------------------------------------------------------------------- */
 
@@ -209,10 +232,6 @@ static void build_fill(struct oct_kbuild *b) {
     fill_run(b, y, lp_offset(image, end), at->stride[0] - end, v);
     if (batch) lp_end(b->k);
 }
-static void finish(struct oct_kbuild *b) {
-    const char *why;
-    if (!lp_verify(b->k, &why)) oct_internal(b->cx, b->node->span, "step for %s: %s", b->node->name, why);
-}
 
 static void add_fill(struct planner *pl, const struct oct_node *n) {
     struct value *v = value_of(n);
@@ -221,7 +240,7 @@ static void add_fill(struct planner *pl, const struct oct_node *n) {
     s->b.out = (struct oct_operand){n, v->at};
     s->out_root = v->root;
     build_fill(&s->b);
-    finish(&s->b);
+    finish(pl, s);
     touch(pl->p, v->root, pl->p->nsteps - 1);
 }
 static void add_copy(struct planner *pl, const struct oct_node *n, const struct oct_layout *from, int from_root,
@@ -232,7 +251,7 @@ static void add_copy(struct planner *pl, const struct oct_node *n, const struct 
     s->in_root[0] = from_root;
     s->out_root = to_root;
     build_copy(&s->b);
-    finish(&s->b);
+    finish(pl, s);
     touch(pl->p, from_root, pl->p->nsteps - 1);
     touch(pl->p, to_root, pl->p->nsteps - 1);
 }
@@ -290,16 +309,6 @@ static void place_concat(struct planner *pl, struct oct_node *concat) {
         begin += part->type.dim[concat->at.axis];
     }
 }
-
-/* Threads meet before and after a step that they share. That costs about a microsecond: as much as so many multiplications, or
- * moved elements, of the faster kernels. */
-static bool worth_splitting(const struct oct_step *s) {
-    enum { MACS = 50000, ELEMENTS = 8000 };
-    if (!s->b.k->has_range || s->b.k->body->trip < 2) return false;
-    return oct_macs(s->node) >= MACS || oct_layout_elements(&s->b.out.at) >= ELEMENTS;
-}
-/* Parts do not share a line of the cache. */
-int64_t oct_plan_scratch(const struct oct_step *s) { return s->split ? (s->b.scratch_bytes + 63) / 64 * 64 : s->b.scratch_bytes; }
 
 static bool plan_node(struct planner *pl, struct oct_node *n) {
     struct value *v = n->tag;
@@ -370,10 +379,10 @@ static bool plan_node(struct planner *pl, struct oct_node *n) {
     if (v->root < 0) v->root = arena_root(pl, n, &v->at);
     s->out_root = v->root;
     if (!oct_kernel_build(&s->b, s->info)) return false;
+    finish(pl, s);
     int step = pl->p->nsteps - 1;
     for (int i = 0; i < n->noperands; i++) touch(pl->p, s->in_root[i], step);
     touch(pl->p, v->root, step);
-    s->split = pl->opt->threads > 1 && worth_splitting(s);
     if (s->b.scratch_bytes) {
         int root = new_root(pl, OCT_ROOT_ARENA, 0, oct_plan_scratch(s) * (s->split ? pl->opt->threads : 1), 0);
         pl->p->step[step].scratch_root = root;

@@ -26,11 +26,12 @@ struct kc {
     const struct oct_target *target;    /* of the kernels to come */
     struct oct_kbuild last;             /* the kernel that ran last */
     const struct oct_kernel_info *info; /* its row */
+    int shared;                         /* kernels of which shares were checked */
     int runs, sample;                   /* of the kernels run, each sample-th is also compared as C (0: all) */
     struct kc_ran ran[4000];
     int nran;
     bool no_requant_proof;
-    bool loose; /* kernels may round otherwise than the interpreter: sums within 1e-4 */
+    bool loose;    /* kernels may round otherwise than the interpreter: sums within 1e-4 */
     int used[400]; /* by kernel of the registry */
 };
 static struct kc kc;
@@ -129,8 +130,47 @@ static inline void *kc_memory(const struct lp_buf *b) {
     return p;
 }
 
+/* The kernel as threads share it: each part alone, on memory as it was before, writes bytes that no other part writes, and all of
+ * them together what the whole kernel wrote. */
+static inline void kc_check_shares(struct oct_kbuild b, const struct kc_ran *whole, int result, const char *text) {
+    const struct oct_bind *bind = kc.last.bind;
+    const int nbufs = kc.last.k->nbufs;
+    b.threads = 2 + (int)(mix(kc.seed++) % 7);
+    assert_true(oct_kernel_build(&b, kc.info));
+    if (!lp_share(b.k) || lp_units(b.k) < 2) return;
+    kc.shared++;
+    const struct lp_kernel *k = b.k;
+    const char *why;
+    if (!lp_verify(k, &why)) fail_msg("%s, %d threads: %s", text, b.threads, why);
+    const size_t bytes = (size_t)k->buf[b.opened_out].size * lp_elem_size(k->buf[b.opened_out].elem);
+    char *all = oct_alloc(kc.arena, bytes), *written = oct_alloc(kc.arena, bytes);
+    memcpy(all, whole->before[result], bytes);
+    for (int part = 0; part < b.threads; part++) {
+        void *mem[OCT_K_MAX_BUFS];
+        for (int i = 0; i < k->nbufs; i++) {
+            const size_t size = (size_t)k->buf[i].size * lp_elem_size(k->buf[i].elem);
+            mem[i] = kc_memory(&k->buf[i]);
+            if (b.bind[i].kind == OCT_BIND_CONST) memcpy(mem[i], b.constant[b.bind[i].index].data, size);
+            for (int j = 0; j < nbufs; j++)
+                if (b.bind[i].kind < OCT_BIND_CONST && bind[j].kind == b.bind[i].kind && bind[j].index == b.bind[i].index)
+                    memcpy(mem[i], whole->before[j], size);
+        }
+        lp_eval(k, mem, part * lp_units(k) / b.threads, (part + 1) * lp_units(k) / b.threads);
+        const char *before = whole->before[result], *after = mem[b.opened_out];
+        for (size_t i = 0; i < bytes; i++) {
+            if (before[i] == after[i]) continue;
+            if (written[i]) fail_msg("%s: kernel %s: two of %d threads write byte %zu", text, kc.info->name, b.threads, i);
+            written[i] = 1;
+            all[i] = after[i];
+        }
+    }
+    if (memcmp(all, whole->after[result], bytes))
+        fail_msg("%s: kernel %s: shares of %d threads differ", text, kc.info->name, b.threads);
+}
+
 static inline void kc_run_layout(struct oct_exec *ex, const struct oct_node *n, int how, const char *text) {
-    struct oct_kbuild b = {.cx = &kc.cx, .arena = kc.arena, .node = n, .nin = n->noperands, .inplace = -1, .strict_float = !kc.loose};
+    struct oct_kbuild b = {
+        .cx = &kc.cx, .arena = kc.arena, .node = n, .nin = n->noperands, .inplace = -1, .strict_float = !kc.loose};
     const int64_t *pad = NULL;
     b.target = kc.target;
     b.no_requant_proof = kc.no_requant_proof;
@@ -170,8 +210,7 @@ static inline void kc_run_layout(struct oct_exec *ex, const struct oct_node *n, 
     struct kc_ran *r = &kc.ran[kc.nran];
     if (kc.runs++ % (kc.sample ? kc.sample : 1) == 0) kc.nran++;
     *r = (struct kc_ran){.k = b.k};
-    for (const struct lp_stmt *s = b.k->body; s; s = s->next)
-        if (s->kind == LP_STMT_RANGE) r->hi = s->trip;
+    r->hi = lp_units(b.k);
     int result = -1;
     for (int i = 0; i < b.k->nbufs; i++) {
         const struct lp_buf *buf = &b.k->buf[i];
@@ -221,6 +260,7 @@ static inline void kc_run_layout(struct oct_exec *ex, const struct oct_node *n, 
     kc_move(&b.out.at, size, own, got, true);
     if (memcmp(own, r->after[result], (size_t)b.out.at.size * size))
         fail_msg("%s: kernel %s, layout %d writes outside its result", text, info->name, how);
+    if (kc.runs % 3 == 0) kc_check_shares(b, r, result, text);
 }
 
 /* A model without its first line whose last node is the op; parsed. */

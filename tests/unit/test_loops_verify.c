@@ -140,7 +140,27 @@ static void ranges_loops_and_kinds(void **state) {
     struct lp_stmt second = *k->body;
     second.next = NULL;
     k->body->next = &second;
+    accepts(k);
+    second.trip = k->bands + 1;
+    refuses(k, "other units");
+    k->pieces = 2;
+    refuses(k, "outside the pieces");
+    k->body->body = NULL;
+    second.trip = k->bands;
     refuses(k, "second range");
+    for (int how = 0; how < 5; how++) { /* pieces within a range; none; within pieces; of a band that is one */
+        k = lp_new(&cx, arena);
+        int32_t y = lp_buffer(k, "y", LP_I8, LP_BUF_OUT, 64, 1);
+        const int32_t band = lp_range_of(k, "band", 4, 4), piece = lp_piece(k, "piece", how == 4, 4);
+        if (how == 2) lp_piece(k, "again", 0, 2), lp_end(k);
+        lp_store(k, y, lp_plus(lp_plus(lp_at(0), band, 4), piece, 1), lp_int(LP_I8, 1));
+        lp_end(k);
+        if (how == 1) lp_store(k, y, lp_plus(lp_at(0), band, 4), lp_int(LP_I8, 1));
+        lp_end(k);
+        if (how == 3) k->pieces = 1;
+        if (how == 0) accepts(k);
+        else refuses(k, how == 1 ? "outside the pieces" : how == 4 ? "no band has" : "pieces of no range");
+    }
     k = copy(4, 1, 0, 1, false);
     lp_store(k, 0, lp_at(0), lp_int(LP_I8, 1));
     refuses(k, "only read");
