@@ -27,9 +27,8 @@ static void add_rule(struct oct_module *m, enum oct_qrule_id id, int word) {
 }
 
 struct oct_module *drv_read_model(struct drv *d, const char *path) {
-    struct oct_module *m = oct_read_model(d->cx, path);
+    struct oct_module *m = oct_read_model(d->cx, path, d->o.profile);
     if (!m) return NULL;
-    set_option(m, OCT_OPT_profile, d->o.profile);
     set_option(m, OCT_OPT_io, d->o.io);
     set_option(m, OCT_OPT_permute_channels, d->o.permute_channels);
     set_option(m, OCT_OPT_quantize, d->o.quantize);

@@ -53,11 +53,14 @@ const struct oct_st_tensor *oct_safetensors_find(const struct oct_safetensors *s
 /* Serialises tensors in the given order, deterministic bytes, data 64-aligned. */
 void oct_safetensors_write(struct oct_text *out, const struct oct_st_tensor *t, uint32_t n);
 
-/* ---- whole models (model_file.c, onnx.c) ------------------------------------------------------------------------------- */
+/* ---- whole models (model_file.c, onnx.c, tflite.c) ------------------------------------------------------------------------ */
 
-/* Reads MODEL: .8vo text or ONNX, told apart by content. */
-struct oct_module *oct_read_model(struct oct_ctx *cx, const char *path);
+/* Reads MODEL: .8vo text, ONNX or TFLite, told apart by content. `profile`: a word of option profile, for the module; -1: what the
+ * model says (TFLite: tflite_ref). */
+struct oct_module *oct_read_model(struct oct_ctx *cx, const char *path, int profile);
 struct oct_module *oct_import_onnx(struct oct_ctx *cx, const char *path, struct oct_bytes file);
+/* Integer ops get the profile, by op, that `profile` (a word of option profile) says. */
+struct oct_module *oct_import_tflite(struct oct_ctx *cx, const char *path, struct oct_bytes file, int profile);
 /* Queues PATH.8vo and, when there are constants for it, the .safetensors beside it. */
 bool oct_write_model(struct oct_outputs *o, const struct oct_module *m, const char *path);
 /* Collects dumps that share one content-addressed weights file `store.safetensors`. */

@@ -1,4 +1,4 @@
-/* model_file.c - whole models: read from text or ONNX, written as text with a weights file beside it. Dumps of one run share
+/* model_file.c - whole models: read from text, ONNX or TFLite, written as text with a weights file beside it. Dumps of one run share
  * a store whose keys are hashes of what they hold. Requires file.c, outputs.c, safetensors.c, the parser and the printer. */
 #define XXH_INLINE_ALL
 #include <stdlib.h>
@@ -15,12 +15,20 @@ static bool looks_binary(struct oct_bytes f) {
     return false;
 }
 
-struct oct_module *oct_read_model(struct oct_ctx *cx, const char *path) {
+static bool is_tflite(struct oct_bytes f) { return f.len >= 8 && memcmp(f.data + 4, "TFL3", 4) == 0; }
+
+struct oct_module *oct_read_model(struct oct_ctx *cx, const char *path, int profile) {
     struct oct_bytes file;
     if (!oct_read_file(cx, path, &file)) return NULL;
     if (strcmp(path, "-") == 0) path = "<stdin>"; /* weights then lie beneath the current folder */
-    if (looks_binary(file)) return oct_import_onnx(cx, path, file);
-    return oct_parse(cx, path, (const char *)file.data, file.len);
+    struct oct_module *m = is_tflite(file)      ? oct_import_tflite(cx, path, file, profile < 0 ? OCT_PRESET_tflite_ref : profile)
+                           : looks_binary(file) ? oct_import_onnx(cx, path, file)
+                                                : oct_parse(cx, path, (const char *)file.data, file.len);
+    if (m && profile >= 0) {
+        m->option[OCT_OPT_profile] = (uint8_t)profile;
+        m->option_set |= (uint32_t)1 << OCT_OPT_profile;
+    }
+    return m;
 }
 
 /* ---- what goes into a weights file ---------------------------------------------------------------------------------- */

@@ -10,18 +10,11 @@
 
 #include "onnx_scan.h"
 
-enum { OPSET_FIRST = 13, OPSET_LAST = 22, MAX_ATTRIBUTES = 64, QUOTE_MAX = 80, FROM_MAX = 1024, MAX_ENDS = 1024 };
+enum { OPSET_FIRST = 13, OPSET_LAST = 22, MAX_ATTRIBUTES = 64, MAX_ENDS = 1024 };
 
 /* ---- reports ---------------------------------------------------------------------------------------------------- */
 
-const char *oct_onnx_quote(struct oct_onnx *im, const char *s) {
-    struct oct_text t;
-    oct_text_init(&t, im->a);
-    if (strlen(s) > QUOTE_MAX) s = oct_sprintf(im->a, "%.*s...", QUOTE_MAX, s);
-    oct_text_add_quoted(&t, s);
-    t.s[0] = t.s[t.len - 1] = '\'';
-    return t.s;
-}
+const char *oct_onnx_quote(struct oct_onnx *im, const char *s) { return oct_import_quote(im->a, s); }
 
 /* "node 'Conv_12' (Conv)"; nameless nodes go by their result. */
 static const char *node_text(struct oct_onnx *im) {
@@ -102,19 +95,6 @@ static void make_table(struct oct_onnx *im, const OctOnnx__Graph *g) {
             if (*g->node[i]->output[k]) value_of(im, g->node[i]->output[k], true);
 }
 
-/* What octavo calls a value; `from` keeps the source's name where that is no identifier or taken. */
-static void name_attr(struct oct_onnx *im, struct oct_attrs *at, const char *name, const char *source) {
-    if (!strcmp(name, source)) return;
-    OCT_SET(*at, from, strlen(source) > FROM_MAX ? oct_strndup(im->a, source, FROM_MAX) : source);
-}
-
-/* Names of scopes begin with '/', which would become '_'. */
-static const char *readable(const char *source) {
-    const char *s = source;
-    while (*s == '/' || *s == ':' || *s == '.') s++;
-    return *s ? s : source;
-}
-
 /* ---- building -------------------------------------------------------------------------------------------------------- */
 
 static struct oct_node *build(struct oct_onnx *im, const char *source, const char *suffix, enum oct_op op,
@@ -125,9 +105,9 @@ static struct oct_node *build(struct oct_onnx *im, const char *source, const cha
     struct oct_attrs at;
     if (given) at = *given;
     else oct_attrs_init(&at);
-    const char *base = *suffix ? oct_sprintf(im->a, "%.48s%s", readable(source), suffix) : readable(source);
+    const char *base = *suffix ? oct_sprintf(im->a, "%.48s%s", oct_import_readable(source), suffix) : oct_import_readable(source);
     const char *name = oct_fresh_value_name(im->m, base);
-    if (!*suffix) name_attr(im, &at, name, source);
+    if (!*suffix) oct_import_from(im->a, &at, name, source);
     struct oct_node *node = oct_build(im->m, op, name, operand, n, &at, declared, im->span);
     if (!node) {
         oct_note(im->cx, im->span, "in ONNX %s", node_text(im));
@@ -176,9 +156,9 @@ struct oct_node *oct_onnx_const_node(struct oct_onnx *im, const char *base, cons
                                         : "of a type that only shape arithmetic may have");
         return NULL;
     }
-    const char *name = oct_fresh_const_name(im->m, readable(base));
+    const char *name = oct_fresh_const_name(im->m, oct_import_readable(base));
     struct oct_node *node = oct_build_const(im->m, name, &t, c->data, im->span);
-    if (node) name_attr(im, &node->at, name, base);
+    if (node) oct_import_from(im->a, &node->at, name, base);
     else im->failed = true;
     return node;
 }
@@ -391,7 +371,7 @@ static bool import_input(struct oct_onnx *im, const OctOnnx__Graph *g, const Oct
     const char *id = oct_fresh_value_name(im->m, name);
     value->node = oct_build_input(im->m, id, &t, im->span);
     if (!value->node) return false;
-    name_attr(im, &value->node->at, id, name);
+    oct_import_from(im->a, &value->node->at, id, name);
     value->state = ONNX_KNOWN;
     return true;
 }
@@ -399,7 +379,7 @@ static bool import_input(struct oct_onnx *im, const OctOnnx__Graph *g, const Oct
 /* A result that has a name of its own keeps it; one that stands for another value (Identity) gets the output's. */
 static const char *output_name(struct oct_onnx *im, const struct oct_onnx_value *value, const char *name) {
     const char *source = OCT_HAS(value->node->at, from) ? value->node->at.from : value->node->name;
-    return strcmp(source, name) ? oct_fresh_value_name(im->m, readable(name)) : value->node->name;
+    return strcmp(source, name) ? oct_fresh_value_name(im->m, oct_import_readable(name)) : value->node->name;
 }
 
 static void import_output(struct oct_onnx *im, const OctOnnx__Value *v) {
@@ -411,7 +391,7 @@ static void import_output(struct oct_onnx *im, const OctOnnx__Value *v) {
         oct_error(im->cx, im->span, OCT_E3009, "output %s is a constant", oct_onnx_quote(im, name));
         oct_help(im->cx, "remove this output from the model");
     } else if (value->state == ONNX_KNOWN) {
-        const char *id = strcmp(value->node->name, readable(name)) ? output_name(im, value, name) : value->node->name;
+        const char *id = strcmp(value->node->name, oct_import_readable(name)) ? output_name(im, value, name) : value->node->name;
         for (uint32_t i = 0; i < im->m->noutputs; i++)
             if (!strcmp(im->m->output[i].name, id)) graph_error(im, "an output is named twice:", name);
         oct_add_output(im->m, id, value->node, im->span);
@@ -506,31 +486,9 @@ static void import_graph(struct oct_onnx *im, const OctOnnx__Model *model) {
     for (size_t i = 0; i < g->n_output; i++) import_output(im, g->output[i]);
 }
 
-/* "dir/My model.onnx" -> My_model: what the file is called names the model and the functions compiled from it. */
-static const char *model_name(struct oct_arena *a, const char *path) {
-    const char *base = path && strrchr(path, '/') ? strrchr(path, '/') + 1 : path ? path : "";
-    char *s = oct_sprintf(a, "%.64s", base);
-    char *dot = strrchr(s, '.');
-    if (dot && dot > s) *dot = 0;
-    for (char *p = s; *p; p++)
-        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9'))) *p = '_';
-    return !*s || (*s >= '0' && *s <= '9') ? oct_sprintf(a, "model_%s", s) : s;
-}
-
-/* Weights that were taken in another form leave the original, and its dequantize, without use. */
-static void drop_unused(struct oct_module *m) {
-    oct_count_uses(m);
-    for (struct oct_node *n = m->last, *prev; n; n = prev) {
-        prev = n->prev;
-        if (n->nuses || (n->op != OCT_OP_const && n->op != OCT_OP_dequantize)) continue;
-        for (int i = 0; i < n->noperands; i++) n->operand[i]->nuses--;
-        oct_remove(m, n);
-    }
-}
-
 struct oct_module *oct_import_onnx(struct oct_ctx *cx, const char *path, struct oct_bytes file) {
     unsigned before = oct_error_count(cx);
-    struct oct_module *m = oct_module_new(cx, model_name(oct_own(cx), path));
+    struct oct_module *m = oct_module_new(cx, oct_import_model_name(oct_own(cx), path));
     struct oct_onnx *im = OCT_NEW(m->arena, struct oct_onnx);
     *im = (struct oct_onnx){.cx = cx, .m = m, .a = m->arena, .path = path};
     im->span.source = oct_source_add(cx, path ? path : "<onnx>", NULL, file.len);
@@ -541,7 +499,7 @@ struct oct_module *oct_import_onnx(struct oct_ctx *cx, const char *path, struct 
         import_graph(im, model);
     }
     if (oct_error_count(cx) == before) {
-        drop_unused(m);
+        oct_import_drop_unused(m);
         oct_module_settle(m);
         if (oct_verify(m)) return m;
     }

@@ -9,21 +9,6 @@ oct_onnx_folder oct_onnx_fold_constant, oct_onnx_fold_of_shape, oct_onnx_fold_sh
 
 /* ---- helpers ------------------------------------------------------------------------------------------------------------- */
 
-void oct_onnx_gather(void *to, const void *from, size_t size, int rank, const int64_t *dim, const int64_t *stride) {
-    int64_t index[OCT_MAX_RANK] = {0}, n = 1, offset = 0;
-    for (int i = 0; i < rank; i++) n *= dim[i];
-    char *p = to;
-    for (int64_t k = 0; k < n; k++, p += size) {
-        memcpy(p, (const char *)from + offset * (int64_t)size, size);
-        for (int i = rank - 1; i >= 0; i--) { /* the odometer's next index */
-            offset += stride[i];
-            if (++index[i] < dim[i]) break;
-            offset -= stride[i] * dim[i];
-            index[i] = 0;
-        }
-    }
-}
-
 bool oct_onnx_known(const struct oct_onnx *im) {
     for (int i = 0; i < im->nin; i++)
         if (im->in[i] && !im->in[i]->c) return false;

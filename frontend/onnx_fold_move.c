@@ -94,7 +94,7 @@ static bool moved(struct oct_onnx *im, const struct oct_onnx_const *c, int64_t f
     void *to = oct_onnx_new_const(im, out, c->type, c->rank, dim);
     size_t size = oct_onnx_size(c->type);
     if (!to) return false;
-    if (out->n) oct_onnx_gather(to, (const char *)c->data + (size_t)first * size, size, c->rank, dim, stride);
+    if (out->n) oct_import_gather(to, (const char *)c->data + (size_t)first * size, size, c->rank, dim, stride);
     out->has_n = c->has_n;
     return true;
 }

@@ -7,7 +7,7 @@
 #ifndef OCT_ONNX_IMPORT_H
 #define OCT_ONNX_IMPORT_H
 
-#include "frontend.h"
+#include "import.h"
 #include "onnx.pb-c.h"
 
 /* ONNX's numbers for element types. After reading, f16, bf16 and f64 are FLOAT, u32 and u64 INT64. */
@@ -139,9 +139,6 @@ double oct_onnx_get_real(const struct oct_onnx_const *c, int64_t i); /* any type
 
 /* ---- onnx_fold.c
  * ---------------------------------------------------------------------------------------------------------------- */
-
-/* Elements copied in the order that per-axis strides (in elements, of the source) give. */
-void oct_onnx_gather(void *to, const void *from, size_t size, int rank, const int64_t *dim, const int64_t *stride);
 
 /* All inputs of the node at work are constants. */
 bool oct_onnx_known(const struct oct_onnx *im);

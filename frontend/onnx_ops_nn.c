@@ -34,7 +34,7 @@ static struct oct_node *weights(struct oct_onnx *im, int i) {
 static const void *turned(struct oct_onnx *im, const void *data, size_t size, int64_t k, int64_t o) {
     if (!oct_onnx_budget(im, (size_t)(k * o) * size)) return NULL;
     void *to = OCT_NEW_N(im->a, char, (size_t)(k * o) * size);
-    oct_onnx_gather(to, data, size, 2, (const int64_t[]){o, k}, (const int64_t[]){1, o});
+    oct_import_gather(to, data, size, 2, (const int64_t[]){o, k}, (const int64_t[]){1, o});
     return to;
 }
 

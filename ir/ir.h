@@ -222,6 +222,16 @@ enum oct_option_id {
     OCT_OPTION_COUNT
 };
 
+/* Words of option profile from OCT_profile_COUNT on: a profile for each op (presets.def). */
+enum oct_preset {
+    OCT_PRESET_before_first = OCT_profile_COUNT - 1,
+#define PRESET(name, doc) OCT_PRESET_##name,
+#define ROUNDS(preset, op, profile)
+#include "presets.def"
+#undef PRESET
+#undef ROUNDS
+};
+
 /* Rows of options.def and qconfig.def (choice.c). */
 struct oct_choice_info {
     const char *name, *words, *doc; /* words separated by one space */
@@ -318,6 +328,9 @@ struct oct_reach {
     int32_t lo, hi;
 };
 struct oct_reach oct_reach_of(const struct oct_node *n);
+
+/* The rounding profile that the module's option gives to an op (preset.c). */
+enum oct_profile oct_profile_for(const struct oct_module *m, enum oct_op op);
 
 /* The padding of pad=same along one axis: ceil(in / stride) results, the odd element after (upper, the language's) or before.
  * All arguments in [1, 2^31). */

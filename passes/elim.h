@@ -14,7 +14,6 @@ static inline struct oct_node *oct_codes_of(const struct oct_node *x) {
 static inline bool oct_is_activation(const struct oct_type *t) {
     return t->q && t->q->axis < 0 && (t->dtype == OCT_I8 || t->dtype == OCT_U8 || t->dtype == OCT_I16 || t->dtype == OCT_U16);
 }
-static inline enum oct_profile oct_profile_of(const struct oct_module *m) { return (enum oct_profile)m->option[OCT_OPT_profile]; }
 /* Does the profile have a multiplier for s_a s_b / s_y? */
 bool oct_scales_fit(enum oct_profile p, float s_a, float s_b, float s_y);
 

@@ -156,12 +156,12 @@ struct oct_node *oct_elim_island(struct oct_module *m, struct oct_node *p, const
             return NULL;
         }
     }
-    if (!profile_fits(oct_profile_of(m), p, codes, y)) {
+    if (!profile_fits(oct_profile_for(m, p->op), p, codes, y)) {
         oct_set_why(m, p, "float: profile %s has no multiplier for these scales; choose another profile or scheme",
-                    oct_word_at(m->arena, oct_option_info(OCT_OPT_profile)->words, (int)oct_profile_of(m)));
+                    oct_word_at(m->arena, oct_option_info(OCT_OPT_profile)->words, (int)oct_profile_for(m, p->op)));
         return NULL;
     }
-    if (!width_fits(oct_profile_of(m), p, codes, y)) {
+    if (!width_fits(oct_profile_for(m, p->op), p, codes, y)) {
         oct_set_why(m, p, "float: the integer form of %s takes 8-bit codes; give it act=i8 or act=u8, or act=float", name);
         return NULL;
     }
@@ -175,7 +175,7 @@ struct oct_node *oct_elim_island(struct oct_module *m, struct oct_node *p, const
     struct oct_attrs at = p->at;
     OCT_DROP(at, why);
     at.why = NULL;
-    OCT_SET(at, profile, oct_profile_of(m));
+    OCT_SET(at, profile, oct_profile_for(m, p->op));
     if (clips_codes(p) && (OCT_HAS(at, clip) || OCT_HAS(q->at, clip))) clip_to_codes(&at, q);
     struct oct_node *by = oct_make(m, p->op, p->name, codes, p->noperands, &at, y, p->span);
     by->nuses = q->nuses;

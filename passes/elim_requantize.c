@@ -36,8 +36,8 @@ static struct oct_node *look_through(struct oct_module *m, const struct oct_node
     struct oct_node *w = oct_operand(x, 0);
     struct step first, second, both;
     if (oct_dtype_size(w->type.dtype) != 1 || !oct_is_activation(&w->type)) return x;
-    if (!step_init(&first, x->at.profile, &w->type, &x->type) || !step_init(&second, oct_profile_of(m), &x->type, &q->type) ||
-        !step_init(&both, oct_profile_of(m), &w->type, &q->type))
+    if (!step_init(&first, x->at.profile, &w->type, &x->type) || !step_init(&second, oct_profile_for(m, OCT_OP_requantize), &x->type, &q->type) ||
+        !step_init(&both, oct_profile_for(m, OCT_OP_requantize), &w->type, &q->type))
         return x;
     for (int32_t c = (int32_t)oct_dtype_min(w->type.dtype); c <= oct_dtype_max(w->type.dtype); c++)
         if (step_apply(&second, step_apply(&first, c)) != step_apply(&both, c)) return x;
@@ -59,7 +59,7 @@ struct oct_node *oct_elim_requantize(struct oct_module *m, struct oct_node *q) {
                     oct_type_text(m->arena, &q->type));
         return NULL;
     }
-    if (!oct_scales_fit(oct_profile_of(m), x->type.q->scale[0], 1, q->type.q->scale[0])) {
+    if (!oct_scales_fit(oct_profile_for(m, OCT_OP_requantize), x->type.q->scale[0], 1, q->type.q->scale[0])) {
         oct_set_why(m, q, "stays: the profile has no multiplier for the scales on both sides; choose another profile or scheme");
         return NULL;
     }
@@ -67,7 +67,7 @@ struct oct_node *oct_elim_requantize(struct oct_module *m, struct oct_node *q) {
     if (!clips && oct_type_equal(&x->type, &q->type)) return x; /* there and back */
     struct oct_attrs at;
     oct_attrs_init(&at);
-    OCT_SET(at, profile, oct_profile_of(m));
+    OCT_SET(at, profile, oct_profile_for(m, OCT_OP_requantize));
     if (clips) OCT_MARK(at, clip), at.clip[0] = q->at.clip[0], at.clip[1] = q->at.clip[1];
     struct oct_node *by = oct_make(m, OCT_OP_requantize, q->name, &x, 1, &at, &q->type, q->span);
     by->nuses = q->nuses;

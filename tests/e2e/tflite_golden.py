@@ -1,6 +1,6 @@
 """The official int8 models give LiteRT's codes, all of them: its reference kernels' with the rounding that TFLite uses (tflm; dense
-layers q31), XNNPACK's with onnx (average pools round as TFLite does). Recorded outputs are in the shared data; the profiles are
-edited into the text of the model, as a user would."""
+layers q31), XNNPACK's with onnx (average pools round as TFLite does): profiles tflite_ref and tflite_xnn. Recorded outputs are in
+the shared data."""
 from common import *
 
 need_shared()
@@ -16,8 +16,6 @@ MODELS = {
     "vww_mobilenetv1_025_96_int8": "vww_test_f32",
     "ad_autoencoder_int8": "ad_test_f32",
 }
-# Kernels: the profile of the model, and the ops that have another.
-KERNELS = {"ref": ("tflm", {"dense": "q31"}), "xnn": ("onnx", {"avg_pool2d": "tflm"})}
 failures = []
 
 
@@ -25,17 +23,9 @@ os.makedirs(out, exist_ok=True)
 os.chdir(out)
 for model, data in MODELS.items():
     run("import", os.path.join(shared, "models", model + "_qdq.onnx"), "-o", "m.8vo")
-    imported = open("m.8vo").read()
-    for kernels, (profile, others) in KERNELS.items():
-        with open("m.8vo", "w") as f:
-            f.write(re.sub(r"^weights", f"option profile={profile}\nweights", imported, count=1, flags=re.M))
-        run("opt", "m.8vo", "-o", "q.8vo")
-        text = open("q.8vo").read()
-        for op, other in others.items():
-            text = re.sub(rf"( = {op}\(.*)profile={profile}", rf"\1profile={other}", text)
-        left = re.findall(r" = (quantize|dequantize|observe)\(", text)
-        with open("q.8vo", "w") as f:
-            f.write(text)
+    for kernels in "ref", "xnn":
+        run("opt", "m.8vo", "--profile", "tflite_" + kernels, "-o", "q.8vo")
+        left = re.findall(r" = (quantize|dequantize|observe)\(", open("q.8vo").read())
         run("run", "q.8vo", "--input", os.path.join(shared, "data", data + ".npy"), "-o", "y.npy")
         golden = np.load(os.path.join(shared, "data", "golden", f"{model}_{kernels}.npy"))
         y = np.load("y.npy").reshape(golden.shape)
