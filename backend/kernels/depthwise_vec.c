@@ -18,7 +18,7 @@ struct depthwise {
     struct layer l;
     struct oct_rqv rq;
     struct oct_rqv_loaded words; /* of the block at hand */
-    int32_t bias;
+    int32_t bias, *times;
     int lanes;                                    /* channels at once */
     int rows, pairs;                              /* of a band: output rows, pairs of input rows */
     int64_t kw, kept;                             /* columns of a window; how many of them the next pixel keeps */
@@ -99,6 +99,11 @@ static int64_t tap_of(const struct depthwise *d, int r, int64_t i) {
     return tap >= 0 && tap < b->in[1].node->type.dim[2] ? tap : -1;
 }
 
+/* Weights less their zero points are below 256; sums come as many times as the requantizer wants them. */
+static int16_t weight(const struct depthwise *d, int64_t c, int64_t tap) {
+    return (int16_t)(d->l.w[c * d->l.terms + tap] * d->times[c]);
+}
+
 static void pack_weights(struct depthwise *d, int64_t blocks) {
     d->block_words = 0;
     for (int64_t k = 0; k < d->kw; k++)
@@ -115,7 +120,7 @@ static void pack_weights(struct depthwise *d, int64_t blocks) {
                 for (int r = 0; r < d->rows; r++) {
                     const int64_t tap = tap_of(d, r, i), to = block * d->block_words + d->weight[r][i / 2][k] + i % 2;
                     for (int64_t c = 0; tap >= 0 && c < d->lanes; c++)
-                        w[to + 2 * c] = d->l.w[(first_channel(d, block) + c) * d->l.terms + tap * d->kw + k];
+                        w[to + 2 * c] = weight(d, first_channel(d, block) + c, tap * d->kw + k);
                 }
     d->w = oct_k_const(d->l.b, "w", LP_I16, blocks * d->block_words, w);
 }
@@ -258,10 +263,13 @@ bool oct_build_depthwise_vec(struct oct_kbuild *b) {
     k->isa = b->target->isa;
     d->l.x = oct_k_in(b, 0);
     d->l.y = oct_k_out(b);
-    oct_rqv_open(&d->rq, b, &d->l.rq, d->l.lo, d->l.hi, channels);
-    d->rq.lanes = d->lanes;
     int32_t *bias = OCT_NEW_N(b->arena, int32_t, channels);
     for (int64_t c = 0; c < channels; c++) bias[c] = (int32_t)(uint32_t)(uint64_t)d->l.bias[c]; /* modulo 2^32, as the sums are */
+    d->times = OCT_NEW_N(b->arena, int32_t, channels);
+    const struct oct_rqv_sums sums = {
+        .lo = d->l.lo, .hi = d->l.hi, .padded = channels, .bias = bias, .times = d->times, .most_times = INT16_MAX / 256};
+    oct_rqv_begin(&d->rq, b, &d->l.rq, &sums);
+    d->rq.lanes = d->lanes;
     d->bias = oct_k_const(b, "bias", LP_I32, channels, bias);
     pack_weights(d, blocks);
 

@@ -251,8 +251,9 @@ static void open_all(struct gemv *g) {
         to += oct_pack_elements(&pack);
     }
     g->w = oct_k_const(b, "w", LP_I8, to - w, w);
+    const struct oct_rqv_sums start = {.lo = l->lo, .hi = l->hi, .padded = padded, .bias = bias};
+    oct_rqv_begin(&g->rq, b, &l->rq, &start);
     g->bias = oct_k_const(b, "bias", LP_I32, padded, bias);
-    oct_rqv_open(&g->rq, b, &l->rq, l->lo, l->hi, padded);
 }
 
 static void explain(struct gemv *g, int32_t range) {

@@ -82,7 +82,7 @@ struct oct_kbuild {
     struct oct_ctx *cx;
     struct oct_arena *arena;
     const struct oct_target *target;
-    bool strict_float, no_requant_proof;
+    bool strict_float, no_float, no_requant_proof;
     const struct oct_node *node; /* attributes and result type */
     int nin;
     struct oct_operand *in; /* node == NULL: an absent optional operand */

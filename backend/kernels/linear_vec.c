@@ -261,7 +261,7 @@ static void open_source(struct conv *v, struct source *from, bool bytes) {
     from->x = lp_at(0);
 }
 
-/* Bias of each channel; bytes are less the lowest code. */
+/* Bias of each channel, where the requantizer wants sums to start; bytes are less the lowest code. */
 static void open_bias(struct conv *v, int64_t padded) {
     struct oct_kbuild *b = v->l.b;
     int32_t *bias = OCT_NEW_N(b->arena, int32_t, padded + v->lanes);
@@ -276,6 +276,8 @@ static void open_bias(struct conv *v, int64_t padded) {
             bias[o] = (int32_t)(uint32_t)(uint64_t)sum;
         }
     }
+    const struct oct_rqv_sums sums = {.lo = v->l.lo, .hi = v->l.hi, .padded = padded + v->lanes, .bias = bias};
+    oct_rqv_begin(&v->rq, b, &v->l.rq, &sums);
     v->bias = oct_k_const(b, "bias", LP_I32, padded + v->lanes, bias);
 }
 
@@ -288,7 +290,6 @@ static void open_all(struct conv *v) {
     open_source(v, &v->pairs, false);
     open_source(v, &v->bytes, true);
     open_bias(v, padded);
-    oct_rqv_open(&v->rq, b, &l->rq, l->lo, l->hi, padded + v->lanes);
     v->staged = -1;
     if (s->out_channel != 1) {
         v->staged_channels = padded;

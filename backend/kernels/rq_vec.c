@@ -5,6 +5,8 @@
  * accumulator, which is first cut to where its code reaches the clamp, if it would not fit otherwise. */
 #include "rq_vec.h"
 
+#include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 static struct lp_val i32(int64_t v) { return lp_int(LP_I32, v); }
@@ -78,9 +80,7 @@ static bool folds_zero(const struct oct_rq *rq, const struct words *x) {
 }
 
 /* TFLM: see struct oct_rqv. */
-static bool is_wide(const struct oct_rq *rq) {
-    return rq->form == OCT_RQ_TFLM && (rq->lo <= -(1 << 30) || rq->hi >= 1 << 30);
-}
+static bool is_wide(const struct oct_rq *rq) { return rq->form == OCT_RQ_TFLM && (rq->lo <= -(1 << 30) || rq->hi >= 1 << 30); }
 
 bool oct_rqv_fits(const struct oct_rq *rq, const int64_t *lo, const int64_t *hi) {
     if (rq->wide || rq->full || rq->lo <= -OCT_RQV_LIMIT || rq->hi >= OCT_RQV_LIMIT) return false;
@@ -102,16 +102,143 @@ static void used(struct oct_rqv *v, enum oct_rqv_word which, const int32_t *word
     *size += padded;
 }
 
+/* ---- ways by unit -------------------------------------------------------------------------------------------------------- */
+
+struct channel {
+    const struct oct_rq *rq;
+    uint32_t c;
+};
+static int32_t value_of(const void *user, int64_t acc) {
+    const struct channel *ch = user;
+    return oct_rq_value(ch->rq, ch->c, acc);
+}
+static double slope_of(const struct oct_rq *rq, uint32_t c) {
+    switch (rq->form) {
+    case OCT_RQ_FLOAT: return (double)rq->scale[c];
+    case OCT_RQ_SHARED: return ldexp((double)rq->mul[c], -rq->shift);
+    case OCT_RQ_TFLM: return ldexp((double)rq->mul[c], rq->lefts[c] - rq->shifts[c] - 31);
+    default: return ldexp((double)rq->mul[c], -rq->shifts[c]);
+    }
+}
+
+/* Fused requantizers of all channels; before < 0 where there is none. */
+static struct oct_fma_rq *fit_all(struct oct_rqv *v, const struct oct_rqv_sums *s) {
+    const struct oct_rq *rq = v->rq;
+    const struct oct_fma_limits limits = {s->times ? s->most_times : 1, true};
+    struct oct_fma_rq *fit = OCT_NEW_N(v->b->arena, struct oct_fma_rq, rq->n);
+    const bool tried = rq->form != OCT_RQ_IDENTITY && rq->qmax - rq->qmin < 256 && !v->b->no_requant_proof && !v->b->no_float;
+    struct oct_arena *scratch = oct_arena_new(v->b->cx);
+    struct oct_steps steps;
+    oct_steps_init(&steps, scratch, 256);
+    for (uint32_t c = 0; c < rq->n; c++) {
+        const struct channel ch = {rq, c};
+        const double m = slope_of(rq, c);
+        fit[c].before = -1;
+        if (!tried) continue;
+        oct_steps_find(&steps, value_of, &ch, s->lo[c], s->hi[c], m, rq->zero);
+        if (!oct_fma_rq_fit(&steps, m, rq->qmin, rq->qmax, &limits, &fit[c])) fit[c].before = -1;
+    }
+    oct_arena_free(scratch);
+    return fit;
+}
+
+static uint8_t way_of(const struct oct_fma_rq *fit, int64_t n) {
+    uint8_t way = OCT_RQV_FMA;
+    for (int64_t c = 0; c < n; c++) {
+        if (fit[c].before < 0) return OCT_RQV_OWN;
+        if (fit[c].before > 0) way = OCT_RQV_FMA2;
+    }
+    return way;
+}
+
+/* Chooses by unit; what is asked of the sums. */
+static struct oct_fma_rq *choose_ways(struct oct_rqv *v, const struct oct_rqv_sums *s) {
+    const int64_t n = v->rq->n, units = (n + v->unit - 1) / v->unit;
+    struct oct_fma_rq *fit = fit_all(v, s);
+    uint8_t *ways = OCT_NEW_N(v->b->arena, uint8_t, units);
+    int64_t found[OCT_RQV_OWN + 1] = {0};
+    for (int64_t u = 0; u < units; u++) {
+        const int64_t first = u * v->unit, count = n - first < v->unit ? n - first : v->unit;
+        ways[u] = way_of(fit + first, count);
+        found[ways[u]] += count;
+        for (int64_t c = first; c < first + count; c++) {
+            if (s->times) s->times[c] = ways[u] == OCT_RQV_OWN ? 1 : fit[c].times;
+            if (ways[u] == OCT_RQV_OWN) continue;
+            if (s->bias) s->bias[c] = (int32_t)((uint32_t)s->bias[c] * (uint32_t)fit[c].times + (uint32_t)fit[c].bias);
+            if (ways[u] == OCT_RQV_FMA2 && !(fit[c].before > 0)) fit[c].before = 1, fit[c].subtract = 0;
+        }
+    }
+    v->ways = ways;
+    v->adds_bias = !s->bias;
+    if (found[OCT_RQV_FMA] || found[OCT_RQV_FMA2])
+        oct_text_addf(&v->b->proof,
+                      "of %" PRId64 " channels %" PRId64 " by one fused multiply-add, %" PRId64
+                      " by two, equal at both ends and all "
+                      "boundary points; %" PRId64 " by products of 64 bits. ",
+                      n, found[OCT_RQV_FMA], found[OCT_RQV_FMA2], found[OCT_RQV_OWN]);
+    return fit;
+}
+
+int64_t oct_rqv_turn(struct oct_rqv *v, int64_t first) {
+    const int64_t n = v->rq->n;
+    int64_t end = first;
+    OCT_CHECK(v->b->cx, first < n && first % v->unit == 0);
+    v->way = (enum oct_rqv_way)v->ways[first / v->unit];
+    while (end < n && v->ways[end / v->unit] == v->way) end += v->unit;
+    return (end < n ? end : n) - first;
+}
+
+static int32_t bits_of(float f) {
+    int32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    return bits;
+}
+
+static void add_fused_words(struct oct_rqv *v, const struct oct_fma_rq *fit, int64_t padded, int32_t *params, int64_t *size) {
+    const int64_t n = v->rq->n;
+    bool one = false, two = false;
+    for (int64_t c = 0; c < n; c++) {
+        one |= v->ways[c / v->unit] == OCT_RQV_FMA;
+        two |= v->ways[c / v->unit] == OCT_RQV_FMA2;
+    }
+    int32_t *column = OCT_NEW_N(v->b->arena, int32_t, n);
+    for (int which = OCT_RQV_BIAS; which < OCT_RQV_WORDS; which++) {
+        if (which == OCT_RQV_BIAS ? !v->adds_bias : which == OCT_RQV_BEFORE || which == OCT_RQV_SUBTRACT ? !two : !one && !two)
+            continue;
+        for (int64_t c = 0; c < n; c++)
+            column[c] = which == OCT_RQV_BIAS       ? fit[c].bias
+                        : which == OCT_RQV_BEFORE   ? bits_of(fit[c].before)
+                        : which == OCT_RQV_SUBTRACT ? bits_of(-fit[c].subtract)
+                        : which == OCT_RQV_SCALE    ? bits_of(fit[c].scale)
+                                                    : bits_of(fit[c].add);
+        used(v, (enum oct_rqv_word)which, column, padded, params, size);
+    }
+}
+
 void oct_rqv_open(struct oct_rqv *v, struct oct_kbuild *b, const struct oct_rq *rq, const int64_t *lo, const int64_t *hi,
                   int64_t padded) {
-    *v = (struct oct_rqv){.b = b, .rq = rq, .lanes = b->target->vector_bits / 32, .buf = -1};
+    const struct oct_rqv_sums sums = {.lo = lo, .hi = hi, .padded = padded};
+    oct_rqv_begin(v, b, rq, &sums);
+}
+
+void oct_rqv_begin(struct oct_rqv *v, struct oct_kbuild *b, const struct oct_rq *rq, const struct oct_rqv_sums *sums) {
+    const int64_t *lo = sums->lo, *hi = sums->hi, padded = sums->padded;
     const uint32_t n = rq->n;
+    *v = (struct oct_rqv){
+        .b = b, .rq = rq, .lanes = b->target->vector_bits / 32, .buf = -1, .unit = sums->unit ? sums->unit : (int64_t)n};
     int32_t *params = OCT_NEW_N(b->arena, int32_t, padded * OCT_RQV_WORDS), *column = OCT_NEW_N(b->arena, int32_t, n);
     int64_t size = 0;
     OCT_CHECK(b->cx, !rq->wide && !rq->full && rq->lo > -OCT_RQV_LIMIT && rq->hi < OCT_RQV_LIMIT);
+    const struct oct_fma_rq *fit = choose_ways(v, sums);
+    bool own = false;
+    for (int64_t c = 0; c < n; c += v->unit) own |= v->ways[c / v->unit] == OCT_RQV_OWN;
+    v->way = (enum oct_rqv_way)v->ways[0];
+    add_fused_words(v, fit, padded, params, &size);
     v->wide = is_wide(rq);
     v->clamps = rq->form == OCT_RQ_IDENTITY && !rq->narrow;
-    if (rq->form == OCT_RQ_FLOAT) {
+    if (!own)
+        ; /* nothing more */
+    else if (rq->form == OCT_RQ_FLOAT) {
         for (uint32_t c = 0; c < n; c++) {
             const double reach = (double)(-lo[c] > hi[c] ? -lo[c] : hi[c]) * (double)rq->scale[c];
             v->clamps |= !(reach < 4194303.0);
@@ -131,7 +258,7 @@ void oct_rqv_open(struct oct_rqv *v, struct oct_kbuild *b, const struct oct_rq *
         v->zero_added = rq->zero && !v->wide && folds_zero(rq, x);
         for (uint32_t c = 0; c < n && v->zero_added; c++)
             x[c].w[OCT_RQV_ROUND] += (int32_t)(rq->zero * ((int64_t)1 << x[c].w[OCT_RQV_SHIFT]));
-        for (int which = 0; which < OCT_RQV_WORDS; which++) {
+        for (int which = 0; which <= OCT_RQV_HALF; which++) {
             if (which == OCT_RQV_LEFT && !left) continue;
             if ((which == OCT_RQV_LEAST || which == OCT_RQV_MOST) && !cut) continue;
             if (which == OCT_RQV_SIGN && (rq->form != OCT_RQ_TFLM || !whole)) continue;
@@ -154,13 +281,17 @@ static struct lp_val odd_lanes(const struct oct_rqv *v, struct lp_val x) {
 
 struct oct_rqv_loaded oct_rqv_words(const struct oct_rqv *v, struct lp_addr channel) {
     struct oct_rqv_loaded w = {.mul_odd = i32(0)};
-    static const char *const names[] = {"mul", "round", "shift", "left", "least", "most", "sign", "half"};
+    static const char *const names[] = {"mul",  "round", "shift",  "left", "least", "most", "sign",
+                                        "half", "start", "before", "less", "scale", "add"};
     for (int i = 0; i < OCT_RQV_WORDS; i++) {
+        const bool fused = i >= OCT_RQV_BIAS, second = i == OCT_RQV_BEFORE || i == OCT_RQV_SUBTRACT;
         w.word[i] = i32(v->word[i].all);
+        if (fused != (v->way != OCT_RQV_OWN) || (second && v->way != OCT_RQV_FMA2)) continue;
         if (v->word[i].used && v->word[i].at >= 0)
             w.word[i] = lp_load(v->b->k, names[i], lp_vector(LP_I32, v->lanes), v->buf, lp_offset(channel, v->word[i].at));
     }
-    if (v->rq->form != OCT_RQ_FLOAT && v->rq->form != OCT_RQ_IDENTITY) w.mul_odd = odd_lanes(v, w.word[OCT_RQV_MUL]);
+    if (v->way == OCT_RQV_OWN && v->rq->form != OCT_RQ_FLOAT && v->rq->form != OCT_RQ_IDENTITY)
+        w.mul_odd = odd_lanes(v, w.word[OCT_RQV_MUL]);
     return w;
 }
 
@@ -185,6 +316,25 @@ static struct lp_val high_product(const struct oct_rqv *v, const struct oct_rqv_
     return op2(v, LP_OP_high, p[0], p[1]);
 }
 
+/* A word as the float that it is the bits of. */
+static struct lp_val float_word(const struct oct_rqv *v, struct lp_val w) {
+    if (w.reg >= 0) return lp_op1(v->b->k, NULL, LP_OP_of_bits, (struct lp_type){0}, w);
+    const int32_t bits = (int32_t)w.imm.i;
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return lp_flt(LP_F32, (double)f);
+}
+static struct lp_val fused(const struct oct_rqv *v, const struct oct_rqv_loaded *w, struct lp_val acc) {
+    struct lp_kernel *k = v->b->k;
+    const struct lp_val *word = w->word;
+    if (v->adds_bias) acc = op2(v, LP_OP_add, acc, word[OCT_RQV_BIAS]);
+    struct lp_val x = lp_op1(k, NULL, LP_OP_of_bits, (struct lp_type){0}, acc);
+    if (v->way == OCT_RQV_FMA2)
+        x = lp_op3(k, NULL, LP_OP_fma, x, float_word(v, word[OCT_RQV_BEFORE]), float_word(v, word[OCT_RQV_SUBTRACT]));
+    x = lp_op3(k, NULL, LP_OP_fma, x, float_word(v, word[OCT_RQV_SCALE]), float_word(v, word[OCT_RQV_ADD]));
+    return op2(v, LP_OP_sub, lp_op1(k, NULL, LP_OP_bits_of, (struct lp_type){0}, x), i32(OCT_FMA_BITS));
+}
+
 static struct lp_val by_float(const struct oct_rqv *v, const struct oct_rqv_loaded *w, struct lp_val acc) {
     const struct oct_rq *rq = v->rq;
     struct lp_kernel *k = v->b->k;
@@ -202,6 +352,7 @@ static struct lp_val by_float(const struct oct_rqv *v, const struct oct_rqv_load
 struct lp_val oct_rqv_codes(const struct oct_rqv *v, const struct oct_rqv_loaded *w, struct lp_val acc) {
     const struct oct_rq *rq = v->rq;
     struct lp_val y = acc;
+    if (v->way != OCT_RQV_OWN) return fused(v, w, acc);
     if (rq->form == OCT_RQ_FLOAT) y = by_float(v, w, acc);
     else if (rq->form == OCT_RQ_IDENTITY && v->clamps) {
         y = op2(v, LP_OP_max, y, i32((int64_t)rq->qmin - rq->zero));

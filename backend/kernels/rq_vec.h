@@ -2,12 +2,14 @@
  * multiplier) at a time, and their way into memory as bytes. Requires accumulators of 32 bits (OCT_RQV_LIMIT).
  *
  *   oct_rqv_open     before the loops: words per channel become a constant
+ *   oct_rqv_begin    the same, for a kernel whose sums may start where the requantizer wants them to
  *   oct_rqv_words    the words of one vector of channels, in registers, for as many pixels as share them
  *   oct_rqv_codes    accumulators to i32 with the zero point, not clamped yet
  *   oct_rqv_store    several such vectors: narrowed, clamped, stored */
 #ifndef OCT_RQ_VEC_H
 #define OCT_RQ_VEC_H
 
+#include "../../ir/fma_rq.h"
 #include "kernels.h"
 
 #define OCT_RQV_LIMIT ((int64_t)1 << 31) /* |acc| stays below */
@@ -21,7 +23,17 @@ enum oct_rqv_word {
     OCT_RQV_MOST,
     OCT_RQV_SIGN,
     OCT_RQV_HALF,
+    OCT_RQV_BIAS, /* by floats: these five (ir/fma_rq.h) */
+    OCT_RQV_BEFORE,
+    OCT_RQV_SUBTRACT,
+    OCT_RQV_SCALE,
+    OCT_RQV_ADD,
     OCT_RQV_WORDS
+};
+enum oct_rqv_way {
+    OCT_RQV_FMA,  /* one fused multiply-add and a subtraction, proved equal */
+    OCT_RQV_FMA2, /* two of them */
+    OCT_RQV_OWN   /* the sequence of oct_rq itself, in integers (FLOAT: product and rounding in fp32) */
 };
 struct oct_rqv {
     struct oct_kbuild *b;
@@ -33,7 +45,11 @@ struct oct_rqv {
         int64_t at;  /* in buf; < 0: the same for all channels: */
         int32_t all; /* that word */
     } word[OCT_RQV_WORDS];
-    bool zero_added; /* by the rounding term */
+    enum oct_rqv_way way; /* of the channels at hand: oct_rqv_turn */
+    int64_t unit;         /* channels that go one way; ways by unit */
+    const uint8_t *ways;
+    bool adds_bias;  /* FMA: the sums come without */
+    bool zero_added; /* OWN: by the rounding term */
     bool clamps;     /* FLOAT: products may leave the range in which f2i_near is right; IDENTITY: the sum may wrap */
     bool wide;       /* TFLM: accumulators that cannot be doubled, and sums with the rounding term that would wrap */
 };
@@ -44,6 +60,20 @@ bool oct_rqv_fits(const struct oct_rq *rq, const int64_t *lo, const int64_t *hi)
  */
 void oct_rqv_open(struct oct_rqv *v, struct oct_kbuild *b, const struct oct_rq *rq, const int64_t *lo, const int64_t *hi,
                   int64_t padded);
+
+/* Sums, and what of them the requantizer may change before they are built, so that it has less to do. */
+struct oct_rqv_sums {
+    const int64_t *lo, *hi; /* reach by channel */
+    int64_t padded;
+    int32_t *bias;  /* [n] what a sum starts from: replaced by what it is to start from. NULL: it stays */
+    int32_t *times; /* [n] what the sum (and bias) is to be multiplied by, up to most_times: set. NULL: nothing */
+    int most_times;
+    int64_t unit; /* so many neighbouring channels are always built together, from channel 0 on; 0: all */
+};
+void oct_rqv_begin(struct oct_rqv *v, struct oct_kbuild *b, const struct oct_rq *rq, const struct oct_rqv_sums *sums);
+/* How many channels from `first` on, whole units or all that are left, go the same way; the code that is built from now on is for
+ * them. Whoever never asks has asked for all with a unit of all. */
+int64_t oct_rqv_turn(struct oct_rqv *v, int64_t first);
 
 struct oct_rqv_loaded {
     struct lp_val word[OCT_RQV_WORDS], mul_odd;

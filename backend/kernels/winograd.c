@@ -220,8 +220,9 @@ static void open_all(struct winograd *v) {
     if (rest) add_part(v, u, (all - rest) * v->lanes, 1, oct_madd_pixels(b->target, c->tiles, rest), rest);
     int32_t *bias = OCT_NEW_N(b->arena, int32_t, c->channels);
     for (int64_t o = 0; o < l->outputs; o++) bias[o] = (int32_t)(uint32_t)(uint64_t)l->bias[o];
+    const struct oct_rqv_sums sums = {.lo = l->lo, .hi = l->hi, .padded = c->channels, .bias = bias};
+    oct_rqv_begin(&v->rq, b, &l->rq, &sums);
     v->bias = oct_k_const(b, "bias", LP_I32, c->channels, bias);
-    oct_rqv_open(&v->rq, b, &l->rq, l->lo, l->hi, c->channels);
     v->codes = oct_k_scratch(b, "codes", LP_I16, POINTS * c->codes + 1);
     v->sums = oct_k_scratch(b, "sums", LP_I32, POINTS * c->sums);
 }

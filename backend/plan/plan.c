@@ -53,6 +53,7 @@ static struct oct_step *new_step(struct planner *pl, enum oct_step_kind kind, co
                                .arena = pl->a,
                                .target = pl->opt->target,
                                .strict_float = pl->opt->strict_float,
+                               .no_float = pl->opt->no_float,
                                .no_requant_proof = pl->opt->no_requant_proof,
                                .threads = pl->opt->threads > 1 ? pl->opt->threads : 1,
                                .node = node,

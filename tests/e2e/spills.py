@@ -14,8 +14,9 @@ LAYERS = {  # input's shape, weights' shape, attributes
 TARGETS = ("x86-64-v3", "x86-64-v4-vnni")
 # Moves that are allowed for each multiplication, and where a loop is known to have more.
 BY = {"gcc": 0.1, "clang-19": 0.1, "llvm": 0.1}
-MORE = {("first", "clang-19"): 0.75, ("first", "llvm"): 0.75, ("dense", "gcc"): 0.25,
-        ("depthwise", "clang-19"): 0.75, ("depthwise", "llvm"): 0.75}
+MORE = {("first", "clang-19"): 0.75, ("first", "llvm"): 0.75, ("dense", "gcc"): 0.25, ("dense", "clang-19"): 0.25, ("dense", "llvm"): 0.5,
+        ("first", "gcc"): 0.2, ("conv3x3", "gcc"): 0.2,
+        ("depthwise", "clang-19"): 0.9, ("depthwise", "llvm"): 0.9}
 
 PRODUCT = re.compile(r"\sv(pmaddwd|pmaddubsw|pdpbusd|pdpwssd|pmuldq|pmulld|fmadd\w+)\s")
 SPILL = re.compile(r"%[xyz]mm.*\(%r[sb]p|\(%r[sb]p[^)]*\).*%[xyz]mm")
