@@ -31,6 +31,7 @@ struct oct_module *drv_read_model(struct drv *d, const char *path) {
     if (!m) return NULL;
     set_option(m, OCT_OPT_io, d->o.io);
     set_option(m, OCT_OPT_permute_channels, d->o.permute_channels);
+    set_option(m, OCT_OPT_nudge_scales, d->o.nudge_scales);
     set_option(m, OCT_OPT_quantize, d->o.quantize);
     add_rule(m, OCT_Q_act_observer, d->o.observer);
     add_rule(m, OCT_Q_act_range, d->o.act_range);

@@ -22,8 +22,50 @@ static const struct oct_quant *choose(struct oct_module *m, float lo, float hi, 
     return oct_quant_tensor(m->arena, scale, zero);
 }
 
+/* The type whose scale a value has, when it comes from codes: elim_qdq brings the dequantize down to its reader. */
+static const struct oct_type *codes_of(struct oct_node *x) {
+    const struct oct_node *from = oct_origin(x);
+    return from->op == OCT_OP_dequantize ? &from->operand[0]->type : NULL;
+}
+
+enum { MOST_MOVES = 64 }; /* looked through */
+
+/* Codes that a dequantized value can have; padding is the zero point. */
+static struct oct_reach reach_of(struct oct_node *x) {
+    const struct oct_node *codes = oct_origin(x)->operand[0];
+    const struct oct_reach all = {(int32_t)oct_dtype_min(codes->type.dtype), (int32_t)oct_dtype_max(codes->type.dtype)};
+    struct oct_reach r = oct_reach_of(codes);
+    const int32_t z = oct_zero(codes->type.q, 0);
+    int moves = 0;
+    for (x = oct_resolve(x); oct_has_flag(x, OCT_SHARESQ); x = oct_operand(x, 0))
+        if (++moves > MOST_MOVES || (x->op == OCT_OP_pad && x->at.value != 0)) return all;
+    return (struct oct_reach){r.lo < z ? r.lo : z, r.hi > z ? r.hi : z};
+}
+
+/* Of node->mark: an observe or quantize reads it; and its weights were quantized here. */
+enum { READ = 1, WEIGHED };
+
+/* A linear op whose weights are codes now, and whose result gets type y with such codes. */
+static void nudge(struct oct_pass_env *env, struct oct_module *m, const struct oct_node *n, const struct oct_type *y,
+                  struct oct_reach codes, struct oct_nudges *sum) {
+    const struct oct_type *x = codes_of(n->operand[0]);
+    const struct oct_node *bias = oct_operand(n, 2);
+    const struct oct_reach r = reach_of(n->operand[0]);
+    const int32_t zx = oct_zero(x->q, 0), zy = oct_zero(y->q, 0);
+    const struct oct_nudged op = {
+        .weight = oct_operand(n, 1)->operand[0],
+        .bias = bias ? bias->operand[0] : NULL,
+        .x = x,
+        .y = y,
+        .x_lo = r.lo - zx,
+        .x_hi = r.hi - zx,
+        .qmin = oct_quantize1(n->at.clip[0], y->q->scale[0], zy, codes.lo, codes.hi, OCT_divide_div, OCT_order_before),
+        .qmax = oct_quantize1(n->at.clip[1], y->q->scale[0], zy, codes.lo, codes.hi, OCT_divide_div, OCT_order_before)};
+    oct_nudge_scales(env, m, n, &op, sum);
+}
+
 /* The observe node `o` of value x: x.q = quantize(x), x.dq = dequantize(x.q). */
-static void replace_observe(struct oct_pass_env *env, struct oct_module *m, struct oct_node *o) {
+static void replace_observe(struct oct_pass_env *env, struct oct_module *m, struct oct_node *o, struct oct_nudges *nudges) {
     struct oct_node *x = o->operand[0];
     if (x->op == OCT_OP_dequantize || m->option[OCT_OPT_quantize] == OCT_QUANTIZE_OFF || oct_dtype_is_float(o->at.to)) {
         oct_replace(m, o, x);
@@ -37,31 +79,12 @@ static void replace_observe(struct oct_pass_env *env, struct oct_module *m, stru
     t.q = choose(m, lo, hi, o->at.scheme, codes);
     struct oct_attrs at;
     oct_attrs_init(&at);
+    if (x->mark == WEIGHED && m->option[OCT_OPT_nudge_scales] == OCT_NUDGE_ON) nudge(env, m, x, &t, codes, nudges);
     if (o->at.reduced) OCT_MARK(at, clip), at.clip[0] = (float)codes.lo, at.clip[1] = (float)codes.hi;
     m->cursor = o;
     struct oct_node *q = oct_make(m, OCT_OP_quantize, oct_suffixed(m, x->name, "q"), &x, 1, &at, &t, x->span);
     oct_replace(m, o, oct_make(m, OCT_OP_dequantize, oct_suffixed(m, x->name, "dq"), &q, 1, NULL, NULL, x->span));
     env->changes++;
-}
-
-/* The type whose scale a value has, when it comes from codes: elim_qdq brings the dequantize down to its reader. */
-static const struct oct_type *codes_of(struct oct_node *x) {
-    const struct oct_node *from = oct_origin(x);
-    return from->op == OCT_OP_dequantize ? &from->operand[0]->type : NULL;
-}
-
-enum { MOST_MOVES = 64 }; /* looked through */
-
-/* How many steps lie between the least and the greatest code that a dequantized value can have; padding is the zero point. */
-static int32_t span_of(struct oct_node *x) {
-    const struct oct_node *codes = oct_origin(x)->operand[0];
-    struct oct_reach r = oct_reach_of(codes);
-    const int32_t z = oct_zero(codes->type.q, 0);
-    int moves = 0;
-    for (x = oct_resolve(x); oct_has_flag(x, OCT_SHARESQ); x = oct_operand(x, 0))
-        if (++moves > MOST_MOVES || (x->op == OCT_OP_pad && x->at.value != 0))
-            return (int32_t)(oct_dtype_max(codes->type.dtype) - oct_dtype_min(codes->type.dtype));
-    return (r.hi > z ? r.hi : z) - (r.lo < z ? r.lo : z);
 }
 
 /* Constant operand i of an op whose other operands are quantized: per tensor, in the type of the others. */
@@ -106,14 +129,15 @@ static void quantize_constants(struct oct_pass_env *env, struct oct_module *m, s
 
 bool oct_pass_insert_qdq(struct oct_pass_env *env, struct oct_module *m) {
     struct oct_loss loss = {0, 0, 0, 0};
+    struct oct_nudges nudges = {0, 0, 0, 0, 0, 0, 0};
     struct oct_fold_ahead ahead = {NULL};
     if (m->option[OCT_OPT_quantize] != OCT_QUANTIZE_OFF && oct_wants_safe(m)) oct_fold_ahead(&ahead, env, m);
-    /* mark: the value will be quantized, so its op can become an integer op if its operands are codes too */
+    /* READ: the value will be quantized, so its op can become an integer op if its operands are codes too */
     OCT_FOR_NODES(m, n) n->mark = 0, oct_note_origin(m, n);
     OCT_FOR_NODES(m, n)
     if (n->op == OCT_OP_quantize || n->op == OCT_OP_observe) {
-        n->operand[0]->mark = 1;
-        oct_origin(n->operand[0])->mark = 1;
+        n->operand[0]->mark = READ;
+        oct_origin(n->operand[0])->mark = READ;
     }
     for (struct oct_node *n = m->first, *next; n; n = next) {
         next = n->next;
@@ -121,15 +145,18 @@ bool oct_pass_insert_qdq(struct oct_pass_env *env, struct oct_module *m) {
         oct_resolve_operands(n);
         oct_note_origin(m, n); /* anew: operands have become dequantize nodes */
         if (n->op == OCT_OP_observe) {
-            replace_observe(env, m, n);
+            replace_observe(env, m, n, &nudges);
         } else if (oct_kept_float(m, n)) {
             continue;
         } else if (oct_has_flag(n, OCT_LINEAR) && n->mark) {
             const struct oct_type *x = codes_of(n->operand[0]);
             if (!x || x->q->axis >= 0) continue;
+            const struct oct_reach r = reach_of(n->operand[0]);
             const struct oct_input in = {
-                .scale = x->q->scale[0], .range = span_of(n->operand[0]), .dead = oct_fold_ahead_dead(&ahead, n), .loss = &loss};
-            env->changes += oct_quantize_weights(env, m, n, &in);
+                .scale = x->q->scale[0], .range = r.hi - r.lo, .dead = oct_fold_ahead_dead(&ahead, n), .loss = &loss};
+            const unsigned changed = oct_quantize_weights(env, m, n, &in);
+            if (changed == (oct_operand(n, 2) ? 2 : 1)) n->mark = WEIGHED;
+            env->changes += changed;
         } else if (oct_has_flag(n, OCT_REQUANT) && !oct_has_flag(n, OCT_QDQ | OCT_LINEAR) && n->mark &&
                    n->type.dtype == OCT_F32) {
             quantize_constants(env, m, n);
@@ -140,5 +167,12 @@ bool oct_pass_insert_qdq(struct oct_pass_env *env, struct oct_module *m) {
     if (env->explain && loss.channels)
         oct_text_addf(env->explain, "saturation: in all %u of %u scales rise, by %.3f bits on average, %.3f at most\n",
                       loss.raised, loss.channels, loss.bits / loss.channels, loss.most);
+    if (env->explain && nudges.channels)
+        oct_text_addf(env->explain,
+                      "nudge_scales: in all %u of %u channels proved as they are, %u when moved by at most %d ulp; all channels "
+                      "of %u of %u "
+                      "layers, of %u when moved\n",
+                      nudges.before, nudges.channels, nudges.after, nudges.ulps, nudges.whole_before, nudges.layers,
+                      nudges.whole_after);
     return true;
 }

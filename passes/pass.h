@@ -7,9 +7,10 @@
 #include "../ir/ir.h"
 #include "../ir/stats.h"
 
-/* Words of OPTION(quantize), OPTION(permute_channels), OPTION(io) and QRULE(act), in order. */
+/* Words of OPTION(quantize), OPTION(permute_channels), OPTION(nudge_scales), OPTION(io) and QRULE(act), in order. */
 enum { OCT_QUANTIZE_ON, OCT_QUANTIZE_OFF };
 enum { OCT_PERMUTE_OFF, OCT_PERMUTE_ON };
+enum { OCT_NUDGE_OFF, OCT_NUDGE_ON };
 enum { OCT_IO_INT8, OCT_IO_FLOAT };
 enum { OCT_ACT_I8, OCT_ACT_U8, OCT_ACT_I16, OCT_ACT_FLOAT };
 

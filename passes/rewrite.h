@@ -90,6 +90,23 @@ bool oct_safe_begin(struct oct_safe *s, struct oct_arena *scratch, const struct 
 float oct_safe_scale(struct oct_safe *s, const float *w, float scale, bool power_of_two);
 void oct_safe_note(struct oct_safe *s, float before, float after);
 
+/* ---- nudge_scales.c ---- */
+
+struct oct_nudged {
+    struct oct_node *weight, *bias; /* constants of codes, the op's own; bias may be NULL */
+    const struct oct_type *x, *y;   /* of its codes */
+    int32_t x_lo, x_hi;             /* what x can have, less its zero point; 0 among them */
+    int32_t qmin, qmax;             /* codes of the result */
+};
+struct oct_nudges { /* channels, and layers all of whose channels are proved, before and after; the largest move */
+    unsigned channels, before, after;
+    int ulps;
+    unsigned layers, whole_before, whole_after;
+};
+/* Sets the scales of op->weight and op->bias; adds to *sum. n: the linear op, for --explain. */
+void oct_nudge_scales(struct oct_pass_env *env, struct oct_module *m, const struct oct_node *n, const struct oct_nudged *op,
+                      struct oct_nudges *sum);
+
 /* ---- quantize_weights.c ---- */
 
 /* What a linear op reads. */
