@@ -78,8 +78,7 @@ void oct_nudge_scales(struct oct_pass_env *env, struct oct_module *m, const stru
                       struct oct_nudges *sum) {
     struct oct_type *w = &op->weight->type;
     const int64_t outs = w->dim[0], scales = w->q->n;
-    struct channels ch = {
-        .profile = (enum oct_profile)m->option[OCT_OPT_profile], .x = op->x, .y = op->y, .qmin = op->qmin, .qmax = op->qmax};
+    struct channels ch = {.profile = oct_profile_for(m, n->op), .x = op->x, .y = op->y, .qmin = op->qmin, .qmax = op->qmax};
     if (ch.profile == OCT_profile_onnx || oct_dtype_size(op->y->dtype) != 1) return; /* fp32 already; too many steps */
     ch.lo = OCT_NEW_N(env->scratch, int64_t, outs);
     ch.hi = OCT_NEW_N(env->scratch, int64_t, outs);
