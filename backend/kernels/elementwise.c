@@ -16,10 +16,11 @@ static bool codes(const struct oct_kbuild *b, int n) {
 static bool bytes(const struct oct_type *t) { return oct_dtype_size(t->dtype) == 1; }
 static bool small(const struct oct_type *t) { return oct_dtype_size(t->dtype) <= 2; } /* codes whose differences i32 holds */
 
-/* fn for every element of the result and those of the operands that belong to it, `lanes` at once at most. */
-static void map(struct oct_kbuild *b, int nin, int lanes, oct_map_fn *fn, void *user) {
+/* fn for every element of the result and those of the operands that belong to it, `lanes` at once at most, not fewer than
+ * `fewest` but one. */
+static void map_from(struct oct_kbuild *b, int nin, int lanes, int fewest, oct_map_fn *fn, void *user) {
     struct oct_layout in[2];
-    struct oct_map m = {.n = 1 + nin, .at = {&b->out.at}, .lanes = lanes, .fn = fn, .user = user};
+    struct oct_map m = {.n = 1 + nin, .at = {&b->out.at}, .lanes = lanes, .fewest = fewest, .fn = fn, .user = user};
     for (int i = 0; i < nin; i++) {
         in[i] = oct_layout_broadcast(&b->in[i].at, &b->out.at);
         m.at[1 + i] = &in[i];
@@ -27,6 +28,9 @@ static void map(struct oct_kbuild *b, int nin, int lanes, oct_map_fn *fn, void *
     }
     m.buf[0] = oct_k_out(b);
     oct_k_map(b, &m);
+}
+static void map(struct oct_kbuild *b, int nin, int lanes, oct_map_fn *fn, void *user) {
+    map_from(b, nin, lanes, OCT_FEWEST, fn, user);
 }
 
 static struct lp_val clamp_code(struct oct_kbuild *b, struct lp_val v) {
@@ -408,12 +412,56 @@ bool oct_build_sum_tflm(struct oct_kbuild *b) {
  * -----------------------------------------------------------------------------------------------------------------------------
  */
 
-static struct lp_val from_table(struct oct_kbuild *b, void *user, const struct lp_val *x) {
-    return looked_up(b, 0, x[0], *(const int32_t *)user);
+/* 256 codes by 16 tables of 16, of which a lookup of vectors takes one at a time and gives 0 from 128 on. For codes below 128, as
+ * unsigned, the xor of the tables so far, as code, code - 16, ... stay below 128, is the code's own when table t is stored as
+ * t ^ (t - 1). The other codes get there at table 8, with sums of their own. */
+enum { TABLES = 16, HALF = TABLES / 2, FEWEST_LOOKED_UP = 16 };
+struct table {
+    int32_t whole, parts; /* buffers: by code, from the lowest on; 16 xors; whole: -1 where no code goes alone */
+};
+static struct lp_val from_tables(struct oct_kbuild *b, const struct table *t, struct lp_val x) {
+    struct lp_kernel *k = b->k;
+    const int lanes = x.type.lanes;
+    const enum lp_elem e = k->buf[t->parts].elem;
+    struct lp_val half[2], first = x.type.elem == LP_U8 ? x : lp_op1(k, "u", LP_OP_cvt, lp_scalar(LP_U8), x), at = first;
+    for (int i = 0; i < TABLES; i++) {
+        if (i) { /* pinned: gcc would take 16 i at once from a constant for each, and keep those in memory */
+            at = lp_op2(k, "at", LP_OP_sub, at, lp_int(LP_U8, 16));
+            lp_op_to(k, at, LP_OP_pin, 1, &at, 0);
+        }
+        const struct lp_val v = lp_op2(k, NULL, LP_OP_lookup16, lp_load(k, NULL, lp_vector(e, 16), t->parts, lp_at(16 * i)), at);
+        half[i / HALF] = i % HALF ? lp_op2(k, "y", LP_OP_xor, half[i / HALF], v) : v;
+    }
+    const struct lp_val below =
+        lp_op2(k, "below", LP_OP_lt, first, lp_op1(k, NULL, LP_OP_splat, lp_vector(LP_U8, lanes), lp_int(LP_U8, 128)));
+    return lp_op3(k, "y", LP_OP_select, below, half[0], half[1]);
 }
-static bool by_table(struct oct_kbuild *b, int32_t table) {
-    map(b, 1, 1, from_table, &table);
-    b->recipe = "table";
+static struct lp_val from_table(struct oct_kbuild *b, void *user, const struct lp_val *x) {
+    const struct table *t = user;
+    return x[0].type.lanes > 1 ? from_tables(b, t, x[0]) : looked_up(b, 0, x[0], t->whole);
+}
+
+/* The results of all codes, from the lowest on; vectors where they are bytes. whole: the buffer that holds them; -1: none yet. */
+static bool by_table(struct oct_kbuild *b, const uint8_t *results, int32_t whole) {
+    const struct oct_layout in = oct_layout_broadcast(&b->in[0].at, &b->out.at);
+    const enum lp_elem e = oct_k_elem(b->node->type.dtype);
+    struct oct_walk walk[OCT_MAX_RANK];
+    const int walks = oct_k_walks(2, (const struct oct_layout *[]){&b->out.at, &in}, 0, walk);
+    const struct oct_walk *last = walks ? &walk[walks - 1] : NULL;
+    const bool vectors = last && bytes(&b->node->type) && oct_vec_lanes(b->target, e) > 1 && last->dim >= FEWEST_LOOKED_UP &&
+                         last->stride[0] == 1 && last->stride[1] == 1;
+    struct table t = {whole, -1};
+    if (vectors) {
+        uint8_t *parts = OCT_NEW_N(b->arena, uint8_t, 256);
+        const int lowest = (int)oct_dtype_min(b->in[0].node->type.dtype);
+        for (int i = 0; i < 256; i++) { /* as unsigned */
+            const int before = i % 128 >= 16 ? results[(i - 16 - lowest) & 255] : 0;
+            parts[i] = (uint8_t)(results[(i - lowest) & 255] ^ before);
+        }
+        t.parts = oct_k_const(b, "tables", e, 256, parts);
+    }
+    if (whole < 0 && !(vectors && last->dim % FEWEST_LOOKED_UP == 0)) t.whole = oct_k_const(b, "table", e, 256, results);
+    map_from(b, 1, vectors ? oct_vec_lanes(b->target, e) : 1, FEWEST_LOOKED_UP, from_table, &t);
     return true;
 }
 
@@ -424,17 +472,20 @@ bool oct_fits_point_table(const struct oct_kbuild *b) {
 /* All 256 codes through the definition, at compile time. */
 bool oct_build_point_table(struct oct_kbuild *b) {
     const struct oct_type *x = &b->in[0].node->type, *y = &b->node->type;
-    int8_t *table = OCT_NEW_N(b->arena, int8_t, 256);
+    uint8_t *table = OCT_NEW_N(b->arena, uint8_t, 256);
+    b->recipe = "table";
     for (int32_t c = 0; c < 256; c++)
-        table[c] =
-            (int8_t)(uint8_t)oct_code_of(y, oct_point_value(b->node, oct_real_of(x, (int32_t)oct_dtype_min(x->dtype) + c)));
-    return by_table(b, oct_k_const(b, "table", oct_k_elem(y->dtype), 256, table));
+        table[c] = (uint8_t)oct_code_of(y, oct_point_value(b->node, oct_real_of(x, (int32_t)oct_dtype_min(x->dtype) + c)));
+    return by_table(b, table, -1);
 }
 
 bool oct_fits_lut(const struct oct_kbuild *b) {
     return bytes(&b->in[0].node->type) && b->in[1].node->op == OCT_OP_const && b->in[1].at.rank == 1 && b->in[1].at.dim[0] == 256;
 }
-bool oct_build_lut(struct oct_kbuild *b) { return by_table(b, oct_k_in(b, 1)); }
+bool oct_build_lut(struct oct_kbuild *b) {
+    b->recipe = "table";
+    return by_table(b, b->in[1].node->data, oct_k_in(b, 1));
+}
 
 /* ---- float
  * -------------------------------------------------------------------------------------------------------------------------------

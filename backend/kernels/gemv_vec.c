@@ -115,7 +115,7 @@ static void build_codes(struct gemv *g) {
     const struct oct_layout *in = &b->in[0].at;
     const int64_t stride[2] = {in->stride[in->rank - 1], 1};
     const int lanes = g->l.terms == 1 || stride[0] == 1 ? oct_vec_lanes(b->target, LP_U8) : 1;
-    oct_k_chunks(b, "i", g->l.terms, lanes, 2, stride, (struct lp_addr[]){lp_at(in->offset), lp_at(0)}, split, g);
+    oct_k_chunks(b, "i", g->l.terms, lanes, OCT_FEWEST, 2, stride, (struct lp_addr[]){lp_at(in->offset), lp_at(0)}, split, g);
 }
 
 /* ---- products -----------------------------------------------------------------------------------------------------------------

@@ -23,15 +23,14 @@ struct lp_val oct_k_bytes_of(struct oct_kbuild *b, int n, const struct lp_val *v
     return lp_shuffle(k, "codes", all, all, n * lanes, lane);
 }
 
-void oct_k_chunks(struct oct_kbuild *b, const char *name, int64_t dim, int lanes, int n, const int64_t *stride,
+void oct_k_chunks(struct oct_kbuild *b, const char *name, int64_t dim, int lanes, int fewest, int n, const int64_t *stride,
                   const struct lp_addr *at, oct_chunk_fn *fn, void *user) {
-    enum { FEWEST = 4 };
     struct lp_addr here[OCT_MAX_MAPPED];
     int64_t done = 0;
     OCT_CHECK(b->cx, n <= OCT_MAX_MAPPED);
     if (lanes > 1) b->k->isa = b->target->isa;
     while (done < dim) {
-        while (lanes > 1 && (lanes > dim - done || lanes < FEWEST)) lanes = lanes / 2 < FEWEST ? 1 : lanes / 2;
+        while (lanes > 1 && (lanes > dim - done || lanes < fewest)) lanes = lanes / 2 < fewest ? 1 : lanes / 2;
         const int64_t count = (dim - done) / lanes;
         for (int i = 0; i < n; i++) here[i] = lp_offset(at[i], done * stride[i]);
         int32_t var = count > 1 ? lp_loop(b->k, name, count) : -1;
@@ -83,7 +82,8 @@ void oct_k_map(struct oct_kbuild *b, const struct oct_map *m) {
     if (m->lanes > 1 && walks && !neighbours) oct_k_fallback(b, "scalar code: elements that are no neighbours in memory");
     else if (m->lanes > 1 && last->dim >= m->lanes) oct_k_say_lanes(b, m->lanes);
     oct_k_open(b, walks - 1, walk, m->n, at);
-    oct_k_chunks(b, oct_k_axis_name(walks - 1), last->dim, neighbours ? m->lanes : 1, m->n, r.stride, at, chunk, &r);
+    oct_k_chunks(b, oct_k_axis_name(walks - 1), last->dim, neighbours ? m->lanes : 1, m->fewest ? m->fewest : OCT_FEWEST, m->n,
+                 r.stride, at, chunk, &r);
     oct_k_close(b, walks - 1);
 }
 
@@ -129,7 +129,7 @@ static bool copy_planes(struct oct_kbuild *b, int32_t x, const struct oct_layout
     struct lp_addr at[2] = {lp_at(to->offset), lp_at(from->offset)};
     oct_k_say_lanes(b, lanes);
     oct_k_open(b, walks - 2, walk, 2, at);
-    oct_k_chunks(b, oct_k_axis_name(walks - 2), pixel->dim, lanes, 2, pixel->stride, at, interleave, &p);
+    oct_k_chunks(b, oct_k_axis_name(walks - 2), pixel->dim, lanes, OCT_FEWEST, 2, pixel->stride, at, interleave, &p);
     oct_k_close(b, walks - 2);
     return true;
 }

@@ -16,11 +16,11 @@ struct lp_val oct_k_bytes_of(struct oct_kbuild *b, int n, const struct lp_val *v
 /* Adds to the recipe how many elements are worked on at once. */
 void oct_k_say_lanes(struct oct_kbuild *b, int lanes);
 
-/* `dim` neighbours in chunks: of `lanes` in a loop, then of half as many and so on down to 4, the rest one by one. In chunk's
- * addresses layout j has moved by stride[j] for each element before it. */
-enum { OCT_MAX_MAPPED = 4 };
+/* `dim` neighbours in chunks: of `lanes` in a loop, then of half as many and so on down to `fewest`, the rest one by one. In
+ * chunk's addresses layout j has moved by stride[j] for each element before it. */
+enum { OCT_MAX_MAPPED = 4, OCT_FEWEST = 4 };
 typedef void oct_chunk_fn(struct oct_kbuild *b, void *user, int lanes, const struct lp_addr *at);
-void oct_k_chunks(struct oct_kbuild *b, const char *name, int64_t dim, int lanes, int n, const int64_t *stride,
+void oct_k_chunks(struct oct_kbuild *b, const char *name, int64_t dim, int lanes, int fewest, int n, const int64_t *stride,
                   const struct lp_addr *at, oct_chunk_fn *fn, void *user);
 
 /* From elements of the operands' buffers to one of the result's, or to an i32 that is in its range; x[i] and the result have the
@@ -30,7 +30,8 @@ struct oct_map {
     int n; /* operands and the result, which is number 0; all of the result's dims */
     int32_t buf[OCT_MAX_MAPPED];
     const struct oct_layout *at[OCT_MAX_MAPPED];
-    int lanes; /* at most so many at once */
+    int lanes;  /* at most so many at once */
+    int fewest; /* and, but for one by one, at least so many; 0: OCT_FEWEST */
     oct_map_fn *fn;
     void *user;
 };

@@ -62,7 +62,7 @@ static void each_channel(struct oct_kbuild *b, const struct oct_window *w, int l
     const bool neighbours = channels == 1 || (stride[0] == 1 && stride[1] == 1);
     if (lanes > 1 && !neighbours) oct_k_fallback(b, "scalar code: channels that are no neighbours in memory");
     if (neighbours && lanes > 1 && channels >= lanes) oct_k_say_lanes(b, lanes);
-    oct_k_chunks(b, "c", channels, neighbours ? lanes : 1, 2, stride, (struct lp_addr[]){w->out, w->in}, fn, user);
+    oct_k_chunks(b, "c", channels, neighbours ? lanes : 1, OCT_FEWEST, 2, stride, (struct lp_addr[]){w->out, w->in}, fn, user);
 }
 
 bool oct_fits_max_pool(const struct oct_kbuild *b) { return rank4(b); }
@@ -338,7 +338,8 @@ bool oct_build_mean(struct oct_kbuild *b) {
     const bool neighbours = last->stride[0] == 1 && last->stride[1] == 1;
     if (neighbours && mean_lanes(b, &m) > 1) oct_k_say_lanes(b, mean_lanes(b, &m));
     oct_k_open(b, walks - 1, walk, 2, at);
-    oct_k_chunks(b, oct_k_axis_name(walks - 1), last->dim, neighbours ? mean_lanes(b, &m) : 1, 2, last->stride, at, mean_of, &s);
+    oct_k_chunks(b, oct_k_axis_name(walks - 1), last->dim, neighbours ? mean_lanes(b, &m) : 1, OCT_FEWEST, 2, last->stride, at,
+                 mean_of, &s);
     oct_k_close(b, walks - 1);
     return true;
 }

@@ -258,6 +258,38 @@ static struct val fn_dots(const struct app *p) {
     return sum;
 }
 
+/* Table x[0], 16 lanes, at x[1]: no expression of LLVM takes lanes that the program chooses; x86 has an instruction. */
+static struct val fn_lookup(const struct app *p) {
+    const struct gen *g = p->g;
+    const struct lp_type t = g->k->reg[p->s->dst].type;
+    const int lanes = t.lanes <= 16 ? 16 : t.lanes <= 32 ? 32 : 64;
+    const char *name = lanes == 16   ? "llvm.x86.ssse3.pshuf.b.128"
+                       : lanes == 32 ? "llvm.x86.avx2.pshuf.b"
+                                     : "llvm.x86.avx512.pshuf.b.512";
+    struct val table = p->x[0], at = oct_ll_widened(g, p->x[1], t.lanes);
+    if (g->isa >= (lanes == 64 ? LP_ISA_AVX512 : LP_ISA_AVX2) && g->isa <= LP_ISA_VNNI) {
+        int lane[64];
+        for (int l = 0; l < lanes; l++) lane[l] = l % 16;
+        table = pick(g, table, table, lanes, lane);
+        for (int l = 0; l < lanes; l++) lane[l] = l % t.lanes;
+        if (t.lanes < lanes) at = pick(g, at, at, lanes, lane);
+        struct val r = {.t = lp_vector((enum lp_elem)t.elem, lanes)};
+        r.v = oct_ll_intrinsic(g, name, 0, NULL, 2, (LLVMValueRef[]){table.v, at.v});
+        return t.lanes < lanes ? pick(g, r, r, t.lanes, lane) : r;
+    }
+    struct val r = {.v = LLVMGetPoison(oct_ll_type(g, t)), .t = t};
+    LLVMTypeRef byte = LLVMInt8TypeInContext(g->c);
+    for (int l = 0; l < t.lanes; l++) {
+        LLVMValueRef lane = LLVMConstInt(g->i32, (unsigned)l, 0);
+        LLVMValueRef i = t.lanes > 1 ? LLVMBuildExtractElement(g->b, at.v, lane, "") : at.v;
+        LLVMValueRef from = LLVMBuildZExt(g->b, LLVMBuildAnd(g->b, i, LLVMConstInt(byte, 15, 0), ""), g->i32, "");
+        LLVMValueRef v = LLVMBuildSelect(g->b, LLVMBuildICmp(g->b, LLVMIntSGE, i, LLVMConstInt(byte, 0, 0), ""),
+                                         LLVMBuildExtractElement(g->b, table.v, from, ""), LLVMConstInt(byte, 0, 0), "");
+        r.v = t.lanes > 1 ? LLVMBuildInsertElement(g->b, r.v, v, lane, "") : v;
+    }
+    return r;
+}
+
 /* ---- Arm's DSP extension: halves and bytes of a general register. LLVM finds these instructions in no expression of ours. */
 
 static LLVMValueRef as_word(const struct gen *g, struct val x) { return LLVMBuildBitCast(g->b, x.v, g->i32, ""); }
@@ -351,6 +383,7 @@ static const struct fn functions[] = {
     {"runs", fn_runs, true, 0, 0, 0, NULL, NULL},
     {"every", fn_every, false, 0, 0, 0, NULL, NULL},
     {"dots", fn_dots, true, 0, 0, 0, NULL, NULL},
+    {"lookup", fn_lookup, false, 0, 0, 0, NULL, NULL},
     {"smlad", fn_smlad, false, 0, 0, 0, "llvm.arm.smlad", NULL},
     {"halves", fn_halves, true, 0, 0, 0, NULL, NULL},
     {"sxtb16", fn_sxtb16, false, 0, 0, 0, "llvm.arm.sxtb16", NULL},

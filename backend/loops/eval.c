@@ -298,6 +298,14 @@ EV(mladav) {
     for (int i = 0; i < n; i++) sum += mask[i] ? a[i] * b[i] : 0;
     accumulate(m, st, 0, sum);
 }
+EV(lookup16) {
+    uint8_t to[64];
+    LANES {
+        const uint8_t at = ARG(uint8_t, 1)[l];
+        to[l] = at < 128 ? ARG(uint8_t, 0)[at & 15] : 0;
+    }
+    memcpy(m->frame + st->dst, to, (size_t)st->lanes);
+}
 EV(sxtb16) {
     int16_t to[64];
     LANES to[l] = ARG(int8_t, 0)[2 * l + st->imm];

@@ -339,6 +339,8 @@ static const struct lane_row lane_rows[] = {
     {LP_OP_reduce_add, {LP_I8, 0, 1}, {{LP_I8, 1, 0}}, 1, 1},
     {LP_OP_reduce_add, {LP_I32, 0, 1}, {{LP_I32, 1, 0}}, 1, 1},
     {LP_OP_reduce_add, {LP_I64, 0, 1}, {{LP_I64, 1, 0}}, 1, 1},
+    {LP_OP_lookup16, {LP_I8, 1, 0}, {{LP_I8, 0, 16}, {LP_U8, 1, 0}}, 2, 1},
+    {LP_OP_lookup16, {LP_U8, 4, 0}, {{LP_U8, 0, 16}, {LP_U8, 4, 0}}, 2, 1},
     {LP_OP_sxtb16, {LP_I16, 1, 0}, {{LP_I8, 2, 0}}, 1, 2},
     {LP_OP_repeat, {LP_I8, 3, 0}, {{LP_I8, 1, 0}}, 1, 1},
     {LP_OP_repeat, {LP_F32, 2, 0}, {{LP_F32, 1, 0}}, 1, 1},

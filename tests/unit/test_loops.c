@@ -182,6 +182,10 @@ static void dot_steps(void **state) {
                 for (int i = 0; i < 8; i++) v += s[l / 2 * 8 + i] * t[l % 2 * 8 + i];
                 assert_int_equal(got[l], (int32_t)((uint32_t)acc[l] + (uint32_t)v));
             }
+            uint8_t found[64];
+            run_row(LP_OP_lookup16, 0, lp_vector(LP_U8, n), 2, (struct lp_type[]){lp_vector(LP_U8, 16), lp_vector(LP_U8, n)},
+                    (void *[]){t, u}, found);
+            for (int l = 0; l < n; l++) assert_int_equal(found[l], u[l] < 128 ? (uint8_t)t[u[l] % 16] : 0);
             for (int half = 0; half < 2; half++) {
                 run_row(LP_OP_sxtb16, half, lp_vector(LP_I16, n), 1, (struct lp_type[]){lp_vector(LP_I8, 2 * n)}, (void *[]){s},
                         r16);
