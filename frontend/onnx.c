@@ -237,7 +237,7 @@ static void unknown_op(struct oct_onnx *im, const OctOnnx__Model *model) {
     const char *near = standard ? oct_did_you_mean(type, names, n) : NULL;
     if (!standard && model->n_functions)
         oct_help(im->cx, "the file defines functions; inline them before the import (onnx.inliner)");
-    else if (!standard) oct_help(im->cx, "export with the standard operators: only those of the domain ai.onnx are read");
+    else if (!standard) oct_help(im->cx, "export with the standard operators: only those of the domain ai.onnx and the quantized ones of com.microsoft are read");
     else if (!strcmp(type, "If") || !strcmp(type, "Loop") || !strcmp(type, "Scan"))
         oct_help(im->cx, "control flow has to be resolved before the import (onnxsim, or a traced export)");
     else if (near) oct_help(im->cx, "did you mean %s?", near);
@@ -246,8 +246,7 @@ static void unknown_op(struct oct_onnx *im, const OctOnnx__Model *model) {
 
 static void import_node(struct oct_onnx *im, const OctOnnx__Model *model, const OctOnnx__Node *n) {
     if (!bind(im, n, true)) return;
-    bool standard = !n->domain || !*n->domain || !strcmp(n->domain, "ai.onnx");
-    const struct oct_onnx_op *op = standard && n->op_type ? oct_onnx_op_find(n->op_type) : NULL;
+    const struct oct_onnx_op *op = n->op_type ? oct_onnx_op_find(n->domain, n->op_type) : NULL;
     if (!op) {
         unknown_op(im, model);
         return;
@@ -324,7 +323,7 @@ static const struct oct_quant *input_quant(struct oct_onnx *im, const OctOnnx__G
     for (size_t i = 0; i < g->n_node; i++) {
         const OctOnnx__Node *n = g->node[i];
         if (!n->op_type || !n->n_input || !n->n_output || strcmp(n->input[0], name)) continue;
-        const struct oct_onnx_op *op = oct_onnx_op_find(n->op_type);
+        const struct oct_onnx_op *op = oct_onnx_op_find(n->domain, n->op_type);
         if (op && oct_op_info(op->to)->flags & OCT_MOVES) {
             name = n->output[0];
             moved = true;

@@ -157,14 +157,14 @@ typedef bool oct_onnx_handler(struct oct_onnx *im);
 /* A fold computes result 0 when it can be known now: true and *out filled. False: it cannot (no report), or im->failed. */
 typedef bool oct_onnx_folder(struct oct_onnx *im, struct oct_onnx_const *out);
 struct oct_onnx_op {
-    const char *name;
+    const char *name, *domain; /* "": the standard's */
     int min_in, max_in, max_out;
     const char *attrs;       /* all it may have, separated by blanks */
     oct_onnx_handler *build; /* NULL: only folded */
     oct_onnx_folder *fold;   /* NULL: never folded */
     enum oct_op to;          /* for handlers that serve several operators */
 };
-const struct oct_onnx_op *oct_onnx_op_find(const char *name);
+const struct oct_onnx_op *oct_onnx_op_find(const char *domain, const char *name); /* domain NULL: the standard's */
 /* Names of all operators, NULL-terminated, for advice. */
 const char *const *oct_onnx_op_names(size_t *n);
 

@@ -58,3 +58,13 @@ bf = helper.make_tensor("bf", TensorProto.BFLOAT16, [3], [1.0, 2.0, 3.0])
 seed("types", [N("Add", ["x", "h"], ["a"]), N("Add", ["a", "d"], ["b"]), N("Add", ["b", "bf"], ["y"])], [halves, typed, bf], ("N", 3), opset=22)
 branch = helper.make_graph([N("Relu", ["x"], ["z"])], "b", [], [helper.make_empty_tensor_value_info("z")])
 seed("subgraph", [N("If", ["x"], ["y"], then_branch=branch, else_branch=branch)], shape=(1,))
+u8 = lambda name, v: arr(name, v, np.uint8)
+seed("qlinear", [N("QuantizeLinear", ["x", "s", "z"], ["q"]),
+                 N("QLinearConv", ["q", "s", "z", "w", "ws", "wz", "s", "z", "b"], ["c"], pads=[1, 1, 1, 1]),
+                 N("QLinearAdd", ["c", "s", "z", "q", "s", "z", "s", "z"], ["a"], domain="com.microsoft"),
+                 N("QLinearGlobalAveragePool", ["a", "s", "z", "s", "z"], ["g"], domain="com.microsoft", channels_last=0),
+                 N("QLinearConcat", ["s", "z", "g", "s", "z", "g", "s", "z"], ["j"], domain="com.microsoft", axis=1), N("Flatten", ["j"], ["f"]),
+                 N("QGemm", ["f", "s", "z", "v", "s", "wz0", "b", "s", "z"], ["m"], domain="com.microsoft", transB=1, alpha=1.0),
+                 N("QLinearSoftmax", ["m", "s", "z", "s", "z"], ["p"], domain="com.microsoft", axis=1, opset=17), N("DequantizeLinear", ["p", "s", "z"], ["y"])],
+     [arr("s", 0.5, np.float32), u8("z", 3), arr("w", (np.arange(36) - 18).reshape(2, 2, 3, 3), np.int8), arr("ws", [0.1, 0.2], np.float32), arr("wz", [0, 0], np.int8),
+      arr("wz0", 0, np.int8), arr("b", [1, -2], np.int32), arr("v", (np.arange(8) - 4).reshape(2, 4), np.int8)])
