@@ -33,6 +33,19 @@ const char *oct_target_float_abi(const struct oct_target *t);
 /* Architectures that oct_target_of_triple knows; NULL ends them. */
 extern const char *const oct_target_architectures[];
 
+/* What steps and memory cost one of its cores (targets/costs.def); of targets without figures, those of some other. */
+struct oct_costs {
+    enum lp_isa isa;
+    double operations;     /* of vectors, a cycle */
+    int64_t first, second; /* bytes of the near caches */
+    double beyond, far;    /* bytes a cycle from beyond the second cache, and from memory */
+    double finish, widen;  /* cycles for a vector of sums to become codes in memory; to widen a vector of codes */
+};
+const struct oct_costs *oct_target_costs(const struct oct_target *t);
+/* Multiplications a cycle, at best, of a kind of steps; 0: no figure. */
+double oct_target_ceiling(const struct oct_target *t, const char *steps);
+const char *oct_target_steps(const struct oct_target *t, int i); /* that have one; NULL: no more */
+
 enum oct_weights_mode { OCT_WEIGHTS_AUTO, OCT_WEIGHTS_INLINE, OCT_WEIGHTS_INCBIN, OCT_WEIGHTS_OBJ };
 enum oct_io_layout { OCT_LAYOUT_MODEL, OCT_LAYOUT_NHWC, OCT_LAYOUT_NCHW };
 

@@ -260,3 +260,29 @@ void oct_program_make(struct oct_unit *u) {
     for (int i = 0; i < nparams && !u->opt->no_float; i++)
         add_conversion(u, i < nin ? u->plan.input[i] : u->m->output[i - nin].node, name[i], i < nin);
 }
+
+/* ---- programs that are no model ----------------------------------------------------------------------------------------------
+ */
+
+void oct_program_open(struct oct_program *p, struct oct_arena *a, const char *name, int entries) {
+    *p = (struct oct_program){.name = name, .file = name, .threads = 1};
+    p->function = OCT_NEW_N(a, struct oct_function, entries + 1);
+    p->constant = OCT_NEW_N(a, struct oct_constant, (entries + 1) * OCT_K_MAX_BUFS);
+    p->entry = OCT_NEW_N(a, struct oct_entry, entries + 1);
+}
+void oct_program_entry(struct oct_program *p, struct oct_arena *a, const char *what, const struct lp_kernel *k, const char *doc,
+                       const char *layer, const struct oct_arg *arg) {
+    struct oct_call *call = OCT_NEW(a, struct oct_call);
+    *call = (struct oct_call){.layer = layer, .arg = arg};
+    call->function = oct_program_function(p, a, k, what, doc);
+    p->entry[p->nentries] =
+        (struct oct_entry){.name = oct_sprintf(a, "%s_%d", p->name, p->nentries), .run = true, .call = call, .ncalls = 1};
+    p->nentries++;
+}
+void oct_program_finish(struct oct_unit *u, struct oct_compiled *made) {
+    oct_compiled_init(made, u->a);
+    made->program = u->program;
+    oct_text_add(&made->h, "#include <stdint.h>\n");
+    for (int i = 0; i < u->program->nentries; i++) oct_text_addf(&made->h, "int %s(void *arena);\n", u->program->entry[i].name);
+    if (!u->opt->no_source) oct_print_source(u, made);
+}

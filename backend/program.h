@@ -96,6 +96,12 @@ void oct_program_make(struct oct_unit *u);
 void oct_print_source(const struct oct_unit *u, struct oct_compiled *out);
 void oct_print_parameter(struct oct_text *t, const struct oct_param *p);
 void oct_print_signature(struct oct_text *t, const struct oct_entry *e); /* in C, without ; or { */
+/* Programs that are no model: entries that take the arena alone and call one kernel, at most so many; what compilers want of
+ * them. */
+void oct_program_open(struct oct_program *p, struct oct_arena *a, const char *name, int entries);
+void oct_program_entry(struct oct_program *p, struct oct_arena *a, const char *what, const struct lp_kernel *k, const char *doc,
+                       const char *layer, const struct oct_arg *arg);
+void oct_program_finish(struct oct_unit *u, struct oct_compiled *made);
 /* The number of a kernel's function; `what` starts its name where it is new. */
 int oct_program_function(struct oct_program *p, struct oct_arena *a, const struct lp_kernel *k, const char *what,
                          const char *doc);
@@ -106,6 +112,8 @@ enum { OCT_SELFTEST_KERNELS = 3 };
 bool oct_selftest_add(struct oct_unit *u);
 /* header.c: NAME.h. */
 void oct_print_header(const struct oct_unit *u, struct oct_text *h);
+/* advice.c: what would make a step faster, NULL: nothing that is known. */
+const char *oct_advice(struct oct_arena *a, const struct oct_target *t, const struct oct_step *s);
 /* report.c: NAME.json, and the lines of --explain. */
 void oct_print_report(const struct oct_unit *u, struct oct_text *json, struct oct_text *explain);
 /* Text that cannot leave a comment: printable ASCII without * / \ and ?, at most 120 bytes. */

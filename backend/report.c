@@ -1,5 +1,6 @@
 /* report.c - what was made of a model: NAME.json with numbers for programs, a line for each layer for people (--explain). */
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "program.h"
@@ -33,15 +34,73 @@ static void print_totals(const struct oct_unit *u, struct oct_text *j) {
     }
     oct_text_addf(j,
                   "  \"arena_bytes\": %" PRId64 ",\n  \"arena_lower_bound\": %" PRId64 ",\n  \"weight_bytes\": %" PRId64
-                  ",\n  \"text_bytes\": null,\n  \"rodata_bytes\": null,\n  \"stack_bytes\": null,\n  \"functions\": null,\n  \"macs\": %" PRId64
-                  ",\n  \"proofs\": {\n    \"overflow\": {\"accepted\": %" PRIu32 ", \"refused\": %" PRIu32
+                  ",\n  \"text_bytes\": null,\n  \"rodata_bytes\": null,\n  \"stack_bytes\": null,\n  \"functions\": null,\n  "
+                  "\"macs\": %" PRId64 ",\n  \"proofs\": {\n    \"overflow\": {\"accepted\": %" PRIu32 ", \"refused\": %" PRIu32
                   "},\n    \"requantize\": {\"accepted\": %" PRIu32 ", \"refused\": %" PRIu32
                   "},\n    \"constant_channel\": {\"accepted\": %" PRId64 ", \"refused\": %" PRId64 "}\n  },\n",
                   u->plan.arena_bytes, u->plan.arena_lower_bound, weights, macs, overflow[0], overflow[1], requantize[0],
                   requantize[1], channels[0], channels[1]);
 }
 
-static void print_layer(const struct oct_step *s, struct oct_text *j) {
+/* ---- speed: predicted from costs, measured by a tuner
+ * -------------------------------------------------------------------------- */
+
+struct speed {
+    double cycles, share; /* predicted; of what the steps reach at best in registers. NAN: not known */
+    double us, measured;  /* in the tuner's file, and the share of the ceiling that stands there */
+};
+static struct speed speed_of(const struct oct_unit *u, const struct oct_step *s) {
+    const struct oct_way *w = &s->b.way;
+    struct speed v = {(double)NAN, (double)NAN, (double)NAN, (double)NAN};
+    if (s->kind != OCT_STEP_NODE) return v;
+    const double macs = (double)(macs_of(s) * u->opt->batch) / w->gain, ceiling = oct_target_ceiling(u->opt->target, w->steps);
+    if (w->cycles < HUGE_VAL) v.cycles = w->cycles;
+    if (ceiling > 0 && macs > 0 && v.cycles > 0) v.share = macs / v.cycles / ceiling;
+    if (!s->b.tuned) return v;
+    const double us = oct_tuned_us(s->b.tuned, w->text), top = oct_tuned_ceiling(u->opt->tuned, w->steps);
+    if (us > 0) v.us = us;
+    if (us > 0 && top > 0 && macs > 0) v.measured = macs / (us * 1e3) / top;
+    return v;
+}
+
+static void json_figure(struct oct_text *j, const char *key, const char *fmt, double v) {
+    oct_text_addf(j, ", \"%s\": ", key);
+    if (isfinite(v)) oct_text_addf(j, fmt, v);
+    else oct_text_add(j, "null");
+}
+static void print_speed(const struct oct_unit *u, const struct oct_step *s, struct oct_text *j) {
+    const struct speed v = speed_of(u, s);
+    const char *advice = oct_advice(j->arena, u->opt->target, s);
+    oct_text_add(j, ", ");
+    json_pair(j, "way", s->kind == OCT_STEP_NODE ? s->b.way.text : kernel_name(s));
+    oct_text_add(j, ", ");
+    json_pair(j, "steps", s->b.way.steps);
+    json_figure(j, "gain", "%.4g", s->kind == OCT_STEP_NODE ? s->b.way.gain : 1);
+    json_figure(j, "predicted_cycles", "%.0f", v.cycles);
+    json_figure(j, "predicted_share", "%.3f", v.share);
+    json_figure(j, "measured_us", "%.1f", v.us);
+    json_figure(j, "measured_share", "%.3f", v.measured);
+    oct_text_add(j, ", \"faster\": ");
+    if (advice) oct_text_add_json(j, advice);
+    else oct_text_add(j, "null");
+}
+/* "; winograd f4 4x2: 56000 cycles predicted, 63 % of the ceiling of steps a, times 4; 17.4 us measured, 61 %" */
+static void explain_speed(const struct oct_unit *u, const struct oct_step *s, struct oct_text *e) {
+    const struct speed v = speed_of(u, s);
+    const struct oct_way *w = &s->b.way;
+    const char *advice = oct_advice(e->arena, u->opt->target, s);
+    if (isfinite(v.cycles)) {
+        oct_text_addf(e, "%s: way '%s', of %d: %.0f cycles predicted", s->node->name, w->text, s->b.nways, v.cycles);
+        if (isfinite(v.share)) oct_text_addf(e, ", %.0f %% of the ceiling of steps %s", 100 * v.share, w->steps);
+        if (isfinite(v.share) && w->gain > 1) oct_text_addf(e, " times %.4g", w->gain);
+        if (isfinite(v.us)) oct_text_addf(e, "; %.1f us measured", v.us);
+        if (isfinite(v.measured)) oct_text_addf(e, ", %.0f %%", 100 * v.measured);
+        oct_text_add(e, "\n");
+    }
+    if (advice) oct_text_addf(e, "%s: faster: %s\n", s->node->name, advice);
+}
+
+static void print_layer(const struct oct_unit *u, const struct oct_step *s, struct oct_text *j) {
     oct_text_add(j, "{");
     json_pair(j, "name", s->node->name);
     oct_text_add(j, ", ");
@@ -52,7 +111,9 @@ static void print_layer(const struct oct_step *s, struct oct_text *j) {
     json_pair(j, "proof", text_or(&s->b.proof, ""));
     if (s->b.acc_bound >= 0) oct_text_addf(j, ", \"acc_bound\": %" PRId64, s->b.acc_bound);
     else oct_text_add(j, ", \"acc_bound\": null");
-    oct_text_addf(j, ", \"macs\": %" PRId64 "}", macs_of(s));
+    oct_text_addf(j, ", \"macs\": %" PRId64, macs_of(s));
+    print_speed(u, s, j);
+    oct_text_add(j, "}");
 }
 
 static void print_fallback(const struct oct_step *s, struct oct_text *j) {
@@ -74,9 +135,10 @@ void oct_print_report(const struct oct_unit *u, struct oct_text *j, struct oct_t
     for (int i = 0; i < p->nsteps; i++) {
         const struct oct_step *s = &p->step[i];
         oct_text_add(j, i ? ",\n    " : "\n    ");
-        print_layer(s, j);
+        print_layer(u, s, j);
         oct_text_addf(e, "%s: kernel %s, %s.%s%s\n", s->node->name, kernel_name(s), s->b.recipe, s->b.proof.len ? " " : "",
                       text_or(&s->b.proof, ""));
+        explain_speed(u, s, e);
     }
     oct_text_add(j, "\n  ],\n  \"fallbacks\": [");
     for (int i = 0; i < p->nsteps; i++) {

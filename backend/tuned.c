@@ -44,6 +44,17 @@ const char *oct_tuned_key(struct oct_arena *a, const struct oct_kbuild *b) {
     return t->s;
 }
 
+double oct_tuned_ceiling(const struct oct_tuned *t, const char *steps) {
+    for (int i = 0; i < t->nceilings; i++)
+        if (strcmp(t->ceiling[i].steps, steps) == 0) return t->ceiling[i].gmacs;
+    return 0;
+}
+double oct_tuned_us(const struct oct_tuned_layer *l, const char *way) {
+    for (int i = 0; i < l->nways; i++)
+        if (strcmp(l->way[i].text, way) == 0) return l->way[i].us;
+    return 0;
+}
+
 /* The first layer whose key is not less. */
 static int place_of(const struct oct_tuned *t, const char *key) {
     int from = 0, to = t->nlayers;

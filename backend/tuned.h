@@ -16,13 +16,22 @@ struct oct_tuned_layer {
     struct oct_tuned_way *way;
     int nways;
 };
+enum { OCT_TUNED_CEILINGS = 8 };
 struct oct_tuned {
     const char *target, *cpu, *code; /* for what, on what, and by what compiler it was measured */
-    struct oct_tuned_layer **layer;  /* by key */
+    struct {
+        const char *steps; /* of struct oct_way */
+        double gmacs;      /* 10^9 multiplications a second, in registers */
+    } ceiling[OCT_TUNED_CEILINGS];
+    int nceilings;
+    struct oct_tuned_layer **layer; /* by key */
     int nlayers, room;
     struct oct_span span; /* of the file */
 };
 struct oct_kbuild;
+/* 0: not known. */
+double oct_tuned_ceiling(const struct oct_tuned *t, const char *steps);
+double oct_tuned_us(const struct oct_tuned_layer *l, const char *way);
 const char *oct_tuned_key(struct oct_arena *a, const struct oct_kbuild *b);
 struct oct_tuned_layer *oct_tuned_find(const struct oct_tuned *t, const char *key);
 /* A layer, without ways yet but with room for `ways`; NULL: the key is there already. */

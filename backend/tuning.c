@@ -115,13 +115,8 @@ static void add_entry(struct tuner *w, const struct oct_kbuild *b, const struct 
         case OCT_BIND_SCRATCH: arg[i] = oct_arg(OCT_ARG_ARENA, bind->index); break;
         }
     }
-    struct oct_call *call = OCT_NEW(w->u->a, struct oct_call);
-    *call = (struct oct_call){.layer = l->name, .arg = arg};
-    call->function = oct_program_function(p, w->u->a, b->k, b->way.kernel->name, b->way.text);
     w->t->way[p->nentries] = b->way;
-    p->entry[p->nentries] =
-        (struct oct_entry){.name = oct_sprintf(w->u->a, "%s_%d", p->name, p->nentries), .run = true, .call = call, .ncalls = 1};
-    p->nentries++;
+    oct_program_entry(p, w->u->a, b->way.kernel->name, b->k, b->way.text, l->name, arg);
 }
 
 static void make_program(struct tuner *w) {
@@ -129,10 +124,7 @@ static void make_program(struct tuner *w) {
     struct oct_tuning *t = w->t;
     struct oct_program *p = u->program = OCT_NEW(u->a, struct oct_program);
     int64_t scratch = 0, **operand = OCT_NEW_N(u->a, int64_t *, t->nlayers + 1);
-    *p = (struct oct_program){.name = u->opt->name, .file = u->opt->name, .threads = 1};
-    p->function = OCT_NEW_N(u->a, struct oct_function, w->nbuilt + 1);
-    p->constant = OCT_NEW_N(u->a, struct oct_constant, (w->nbuilt + 1) * OCT_K_MAX_BUFS);
-    p->entry = OCT_NEW_N(u->a, struct oct_entry, w->nbuilt + 1);
+    oct_program_open(p, u->a, u->opt->name, w->nbuilt);
     t->way = OCT_NEW_N(u->a, struct oct_way, w->nbuilt + 1);
     for (int i = 0; i < w->nbuilt; i++)
         if (w->built[i].scratch_bytes > scratch) scratch = w->built[i].scratch_bytes;
@@ -179,10 +171,6 @@ bool oct_tuning_make(struct oct_ctx *cx, struct oct_arena *a, const struct oct_m
         for (int c = 0; c < s->b.nconstants; c++) t->model_bytes += oct_packed_bytes(&s->b.constant[c]);
     }
     make_program(&w);
-    oct_compiled_init(&t->made, a);
-    t->made.program = u.program;
-    oct_text_add(&t->made.h, "#include <stdint.h>\n");
-    for (int i = 0; i < u.program->nentries; i++) oct_text_addf(&t->made.h, "int %s(void *arena);\n", u.program->entry[i].name);
-    if (!opt.no_source) oct_print_source(&u, &t->made);
+    oct_program_finish(&u, &t->made);
     return true;
 }

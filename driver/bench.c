@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "bench.h"
+#include "tuned.h"
 
 enum { RUNS = 200, WARM_UP = 5 };
 static const uint64_t enough_ns = 2000000000; /* stop early after this much, but not before 10 runs */
@@ -97,9 +98,14 @@ struct drv_layer *drv_layers_of(struct drv *d, const struct oct_compiled *c, siz
     *n = json_array_size(list);
     json_array_foreach(list, i, item) {
         const char *name = json_string_value(json_object_get(item, "name")),
-                   *kernel = json_string_value(json_object_get(item, "kernel"));
-        l[i] = (struct drv_layer){oct_strdup(d->a, name ? name : ""), oct_strdup(d->a, kernel ? kernel : ""),
-                                  json_integer_value(json_object_get(item, "macs")), (double)NAN, 0};
+                   *kernel = json_string_value(json_object_get(item, "kernel")),
+                   *steps = json_string_value(json_object_get(item, "steps"));
+        l[i] = (struct drv_layer){.name = oct_strdup(d->a, name ? name : ""),
+                                  .kernel = oct_strdup(d->a, kernel ? kernel : ""),
+                                  .macs = json_integer_value(json_object_get(item, "macs")),
+                                  .ns = (double)NAN,
+                                  .steps = oct_strdup(d->a, steps ? steps : ""),
+                                  .gain = json_number_value(json_object_get(item, "gain"))};
     }
     json_decref(report);
     return l;
@@ -127,35 +133,78 @@ static bool time_layers(struct drv *d, const struct oct_module *m, const char *c
     return true;
 }
 
-static void print(struct drv *d, const uint64_t *times, int64_t runs, const struct drv_layer *l, size_t n) {
-    const uint64_t median = percentile(times, runs, 50), p10 = percentile(times, runs, 10), p90 = percentile(times, runs, 90);
-    if (d->o.json) {
-        struct drv_json j;
-        drv_json_init(&j, &d->say);
+/* What it does of what its steps reach in registers, as measured now; NAN where neither is known. */
+static double share(const struct drv_layer *l, const struct oct_tuned *ceilings) {
+    const double ceiling = oct_tuned_ceiling(ceilings, l->steps);
+    return ceiling > 0 && l->macs ? (double)l->macs / l->gain / l->ns / ceiling : (double)NAN;
+}
+
+static void print_json(struct drv *d, const uint64_t *times, int64_t runs, const struct drv_layer *l, size_t n,
+                       const struct oct_tuned *ceilings) {
+    struct drv_json j;
+    drv_json_init(&j, &d->say);
+    drv_json_open(&j, NULL, '{');
+    drv_json_int(&j, "median_ns", (int64_t)percentile(times, runs, 50));
+    drv_json_int(&j, "p10_ns", (int64_t)percentile(times, runs, 10));
+    drv_json_int(&j, "p90_ns", (int64_t)percentile(times, runs, 90));
+    drv_json_int(&j, "runs", runs);
+    drv_json_open(&j, "ceilings", '{');
+    for (int i = 0; i < ceilings->nceilings; i++) drv_json_num(&j, ceilings->ceiling[i].steps, ceilings->ceiling[i].gmacs);
+    drv_json_close(&j, '}');
+    drv_json_open(&j, "layers", '[');
+    for (size_t i = 0; i < n; i++) {
         drv_json_open(&j, NULL, '{');
-        drv_json_int(&j, "median_ns", (int64_t)median);
-        drv_json_int(&j, "p10_ns", (int64_t)p10);
-        drv_json_int(&j, "p90_ns", (int64_t)p90);
-        drv_json_int(&j, "runs", runs);
-        drv_json_open(&j, "layers", '[');
-        for (size_t i = 0; i < n; i++) {
-            drv_json_open(&j, NULL, '{');
-            drv_json_str(&j, "name", l[i].name);
-            drv_json_str(&j, "kernel", l[i].kernel);
-            drv_json_num(&j, "ns", l[i].ns);
-            drv_json_int(&j, "macs", l[i].macs);
-            drv_json_num(&j, "gmacs", (double)l[i].macs / l[i].ns);
-            drv_json_close(&j, '}');
-        }
-        drv_json_close(&j, ']');
+        drv_json_str(&j, "name", l[i].name);
+        drv_json_str(&j, "kernel", l[i].kernel);
+        drv_json_num(&j, "ns", l[i].ns);
+        drv_json_int(&j, "macs", l[i].macs);
+        drv_json_num(&j, "gmacs", (double)l[i].macs / l[i].ns);
+        drv_json_str(&j, "steps", l[i].steps);
+        drv_json_num(&j, "gain", l[i].gain);
+        drv_json_num(&j, "share", share(&l[i], ceilings));
         drv_json_close(&j, '}');
-        return;
     }
-    oct_text_addf(&d->say, "%lld runs: median %.1f us, p10 %.1f us, p90 %.1f us\n\n%-28s %-24s %10s %12s %8s\n", (long long)runs,
-                  (double)median / 1e3, (double)p10 / 1e3, (double)p90 / 1e3, "layer", "kernel", "us", "MACs", "GMAC/s");
-    for (size_t i = 0; i < n; i++)
-        oct_text_addf(&d->say, "%-28s %-24s %10.1f %12lld %8.2f\n", l[i].name, l[i].kernel, l[i].ns / 1e3, (long long)l[i].macs,
+    drv_json_close(&j, ']');
+    drv_json_close(&j, '}');
+}
+
+/* Which large layers are near their ceiling, and which are not. */
+static void print_goal(struct drv *d, const struct drv_layer *l, size_t n, const struct oct_tuned *ceilings) {
+    enum { LARGE = 5000000, GOAL = 88 };
+    struct oct_text below;
+    int large = 0, reach = 0;
+    oct_text_init(&below, d->a);
+    for (size_t i = 0; i < n; i++) {
+        const double s = 100 * share(&l[i], ceilings);
+        if (l[i].macs < LARGE || s != s) continue;
+        large++;
+        if (s >= GOAL) reach++;
+        else oct_text_addf(&below, "%s %s %.0f %%", below.len ? "," : "; below:", l[i].name, s);
+    }
+    if (large)
+        oct_text_addf(&d->say, "\n%d of %d layers of 5 MMAC and more reach %d %% of their ceiling%s\n", reach, large, GOAL,
+                      below.len ? below.s : "");
+}
+
+static void print(struct drv *d, const uint64_t *times, int64_t runs, const struct drv_layer *l, size_t n,
+                  const struct oct_tuned *ceilings) {
+    oct_text_addf(&d->say, "%lld runs: median %.1f us, p10 %.1f us, p90 %.1f us\n", (long long)runs,
+                  (double)percentile(times, runs, 50) / 1e3, (double)percentile(times, runs, 10) / 1e3,
+                  (double)percentile(times, runs, 90) / 1e3);
+    for (int i = 0; i < ceilings->nceilings; i++)
+        oct_text_addf(&d->say, "%s%s %.1f", i ? ", " : "ceilings of this core in registers, GMAC/s: ", ceilings->ceiling[i].steps,
+                      ceilings->ceiling[i].gmacs);
+    oct_text_addf(&d->say, "%s\n%-28s %-24s %10s %12s %8s %8s\n", ceilings->nceilings ? "\n" : "", "layer", "kernel", "us",
+                  "MACs", "GMAC/s", "share");
+    for (size_t i = 0; i < n; i++) {
+        const double s = 100 * share(&l[i], ceilings);
+        oct_text_addf(&d->say, "%-28s %-24s %10.1f %12lld %8.2f", l[i].name, l[i].kernel, l[i].ns / 1e3, (long long)l[i].macs,
                       (double)l[i].macs / l[i].ns);
+        if (s == s) oct_text_addf(&d->say, " %3.0f %% %s", s, l[i].steps);
+        if (s == s && l[i].gain > 1) oct_text_addf(&d->say, " x %.4g", l[i].gain);
+        oct_text_add(&d->say, "\n");
+    }
+    print_goal(d, l, n, ceilings);
 }
 
 bool verb_bench(struct drv *d) {
@@ -172,7 +221,10 @@ bool verb_bench(struct drv *d) {
     uint64_t *times = OCT_NEW_N(d->a, uint64_t, most);
     const int64_t runs = measure(d, n, &b, times, most);
     struct drv_layer *l = drv_layers_of(d, &c, &nlayers);
-    if (!time_layers(d, m, cflags, l, nlayers)) return false;
-    print(d, times, runs, l, nlayers);
+    const struct oct_compile_options opt = {.target = oct_target_find("host")};
+    struct oct_tuned ceilings = {0};
+    if (!time_layers(d, m, cflags, l, nlayers) || !drv_ceilings(d, &opt, NULL, cflags, &ceilings)) return false;
+    if (d->o.json) print_json(d, times, runs, l, nlayers, &ceilings);
+    else print(d, times, runs, l, nlayers, &ceilings);
     return true;
 }

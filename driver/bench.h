@@ -9,6 +9,8 @@ struct drv_layer {
     const char *name, *kernel;
     int64_t macs;
     double ns;            /* median; NAN when it could not be told apart */
+    const char *steps;    /* what its sums are made of, "": nothing with a ceiling */
+    double gain;          /* multiplications for each that is done */
     int64_t instructions; /* from the entry of its function to that of the next */
 };
 /* Names, kernels and MACs from the report that the back end wrote. */

@@ -9,10 +9,11 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "../backend/ceiling.h"
 #include "../backend/tuning.h"
 #include "tuned.h"
 
-enum { LEAST_TURNS = 9, MOST_TURNS = 200, MOST_WAYS_TIMED = 64, LARGEST_WALK = 64 << 20 };
+enum { LEAST_TURNS = 15, MOST_TURNS = 200, MOST_WAYS_TIMED = 64, LARGEST_WALK = 64 << 20 };
 static const uint64_t enough_ns = 60000000; /* for a layer */
 
 struct tuner {
@@ -29,9 +30,10 @@ static uint64_t now_ns(void) {
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
-static int by_value(const void *x, const void *y) {
-    const uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
-    return a < b ? -1 : a > b;
+/* As a file gives it back, which must compile to the same report. */
+static double as_written(double v) {
+    const uint64_t tenths = (uint64_t)(v * 10 + 0.5);
+    return (double)(tenths / 10) + (double)(tenths % 10) / 10.0;
 }
 
 static void pass_over(struct tuner *w, const unsigned char *p, int64_t bytes) {
@@ -62,60 +64,83 @@ static void compare(struct tuner *w, const struct oct_tuning_layer *l) {
                          w->t.way[l->first].text);
 }
 
-/* The time of each way: the lower quartile of its turns. What disturbs a machine makes runs longer, never shorter. */
-static void time_ways(struct tuner *w, const struct oct_tuning_layer *l, double *us) {
-    uint64_t *ns = OCT_NEW_N(w->d->a, uint64_t, l->count * MOST_TURNS);
+/* The shortest time of each way: what disturbs a machine makes runs longer, never shorter. */
+static void time_ways(struct tuner *w, const struct oct_tuning_layer *l, uint64_t *best) {
     const uint64_t start = now_ns();
-    int turns = 0;
-    for (; turns < MOST_TURNS && (turns < LEAST_TURNS || now_ns() - start < enough_ns); turns++)
+    for (int i = 0; i < l->count; i++) best[i] = UINT64_MAX;
+    for (int turn = 0; turn < MOST_TURNS && (turn < LEAST_TURNS || now_ns() - start < enough_ns); turn++)
         for (int i = 0; i < l->count; i++) {
-            const int way = (i + turns) % l->count;
-            ns[way * MOST_TURNS + turns] = time_once(w, l, way);
+            const int way = (i + turn) % l->count;
+            const uint64_t ns = time_once(w, l, way);
+            if (ns < best[way]) best[way] = ns;
         }
-    for (int i = 0; i < l->count; i++) {
-        qsort(ns + i * MOST_TURNS, (size_t)turns, sizeof *ns, by_value);
-        us[i] = (double)ns[i * MOST_TURNS + turns / 4] / 1e3;
-    }
 }
 
-static void record(struct tuner *w, const struct oct_tuning_layer *l, const double *us, struct oct_tuned *r) {
+static void record(struct tuner *w, const struct oct_tuning_layer *l, const uint64_t *ns, struct oct_tuned *r) {
     struct oct_tuned_layer *to = oct_tuned_add(r, w->d->a, l->key, l->count);
     for (int i = 0; i < l->count; i++) {
+        const double us = as_written((double)ns[i] / 1e3);
         int place = to->nways++;
-        for (; place > 0 && to->way[place - 1].us > us[i]; place--) to->way[place] = to->way[place - 1];
-        to->way[place] = (struct oct_tuned_way){.text = w->t.way[l->first + i].text, .us = us[i], .span = r->span};
+        for (; place > 0 && to->way[place - 1].us > us; place--) to->way[place] = to->way[place - 1];
+        to->way[place] = (struct oct_tuned_way){.text = w->t.way[l->first + i].text, .us = us, .span = r->span};
     }
     if (w->d->o.explain)
         oct_text_addf(&w->d->talk, "%s: tuned: %s, %.1f us; as costs say: %s, %.1f us\n", l->name, to->way[0].text, to->way[0].us,
-                      w->t.way[l->first].text, us[0]);
+                      w->t.way[l->first].text, (double)ns[0] / 1e3);
 }
 
-static bool load(struct tuner *w, const struct oct_compile_options *opt, const struct oct_llvm *llvm) {
-    const struct oct_compiled *c = &w->t.made;
-    w->entry = OCT_NEW_N(w->d->a, oct_jit_fn *, c->program->nentries);
-    return llvm ? llvm->jit(w->d->cx, w->d->a, c->program, opt->target, w->entry)
-                : drv_native_entries(w->d, c, w->d->o.cflags ? w->d->o.cflags : "-O2", w->entry);
+static bool load(struct drv *d, const struct oct_compile_options *opt, const struct oct_llvm *llvm, const char *cflags,
+                 const struct oct_compiled *c, oct_jit_fn **entry) {
+    return llvm ? llvm->jit(d->cx, d->a, c->program, opt->target, entry) : drv_native_entries(d, c, cflags, entry);
+}
+
+/* The best of many short runs: what disturbs them makes them longer. */
+bool drv_ceilings(struct drv *d, const struct oct_compile_options *options, const struct oct_llvm *llvm, const char *cflags,
+                  struct oct_tuned *r) {
+    enum { RUNS = 100 };
+    struct oct_compile_options opt = *options;
+    struct oct_ceiling c[OCT_CEILINGS_MOST];
+    struct oct_compiled made;
+    oct_jit_fn *entry[OCT_CEILINGS_MOST];
+    uint64_t best[OCT_CEILINGS_MOST];
+    opt.name = drv_native_prefix;
+    opt.no_source = llvm != NULL;
+    const int n = r->nceilings = oct_ceiling_make(d->cx, d->a, &opt, c, &made);
+    if (!n) return true;
+    if (!load(d, &opt, llvm, cflags, &made, entry)) return false;
+    void *arena = oct_alloc(d->a, (size_t)made.program->arena_bytes);
+    for (int i = 0; i < n; i++) best[i] = UINT64_MAX;
+    for (int run = 0; run < RUNS; run++)
+        for (int i = 0; i < n; i++) {
+            const uint64_t start = now_ns();
+            entry[i](NULL, arena);
+            const uint64_t ns = now_ns() - start;
+            if (ns < best[i]) best[i] = ns;
+        }
+    for (int i = 0; i < n; i++) r->ceiling[i].steps = c[i].steps, r->ceiling[i].gmacs = as_written(c[i].macs / (double)best[i]);
+    return true;
 }
 
 static bool measure(struct drv *d, const struct oct_module *m, const struct oct_compile_options *options,
-                    const struct oct_llvm *llvm, struct oct_tuned *r) {
+                    const struct oct_llvm *llvm, const char *cflags, struct oct_tuned *r) {
     struct oct_compile_options opt = *options;
     struct tuner w = {.d = d};
     opt.name = drv_native_prefix;
     if (!oct_tuning_make(d->cx, d->a, m, &opt, r, &w.t)) return false;
     if (!w.t.nlayers) return true;
-    if (!load(&w, &opt, llvm)) return false;
+    w.entry = OCT_NEW_N(d->a, oct_jit_fn *, w.t.made.program->nentries);
+    if (!load(d, &opt, llvm, cflags, &w.t.made, w.entry)) return false;
     w.arena = w.t.arena;
     w.walk_bytes = w.t.model_bytes < LARGEST_WALK ? w.t.model_bytes : LARGEST_WALK;
     w.walk = oct_alloc(d->a, (size_t)w.walk_bytes);
     struct drv_progress bar;
     drv_progress_begin(&bar, "tune", w.t.nlayers);
     for (int i = 0; i < w.t.nlayers; i++) {
-        double us[MOST_WAYS_TIMED];
+        uint64_t ns[MOST_WAYS_TIMED];
         OCT_CHECK(d->cx, w.t.layer[i].count <= MOST_WAYS_TIMED);
         compare(&w, &w.t.layer[i]);
-        time_ways(&w, &w.t.layer[i], us);
-        record(&w, &w.t.layer[i], us, r);
+        time_ways(&w, &w.t.layer[i], ns);
+        record(&w, &w.t.layer[i], ns, r);
         drv_progress_add(&bar, 1);
     }
     drv_progress_end(&bar);
@@ -150,13 +175,13 @@ const struct oct_tuned *drv_tune(struct drv *d, const struct oct_module *m, cons
                                  const struct oct_llvm *llvm) {
     struct oct_tuned now = {.target = opt->target->row, .cpu = oct_host_cpu(d->a)};
     struct oct_text *text = OCT_NEW(d->a, struct oct_text);
+    const char *cflags = d->o.cflags ? d->o.cflags : "-O2";
     if (strcmp(d->o.tune, "-") == 0) return drv_misuse(d, "--tune names a file"), NULL;
     if (!drv_runs_here(opt->target))
         return drv_misuse(d, "--tune measures on this machine, which does not run code for %s", opt->target->name), NULL;
-    now.code = line_of(d, llvm ? llvm->made_by(d->a, opt->target)
-                               : oct_sprintf(d->a, "%s %s", d->o.cc ? d->o.cc : "cc", d->o.cflags ? d->o.cflags : "-O2"));
+    now.code = line_of(d, llvm ? llvm->made_by(d->a, opt->target) : oct_sprintf(d->a, "%s %s", d->o.cc ? d->o.cc : "cc", cflags));
     struct oct_tuned *r = known(d, &now);
-    if (!r || !measure(d, m, opt, llvm, r)) return NULL;
+    if (!r || (!r->nceilings && !drv_ceilings(d, opt, llvm, cflags, r)) || !measure(d, m, opt, llvm, cflags, r)) return NULL;
     oct_text_init(text, d->a);
     drv_tuned_print(text, r);
     return oct_outputs_add(d->out, d->o.tune, text->s, text->len) ? r : NULL;

@@ -18,6 +18,7 @@ void drv_tuned_print(struct oct_text *t, const struct oct_tuned *r) {
     oct_text_addf(t, "%s\n", first_line);
     for (int i = 0; i < HEADS; i++)
         oct_text_addf(t, "%s %s\n", heads[i].key, *(const char *const *)(const void *)((const char *)r + heads[i].at));
+    for (int i = 0; i < r->nceilings; i++) oct_text_addf(t, "ceiling %s %.1f GMAC/s\n", r->ceiling[i].steps, r->ceiling[i].gmacs);
     for (int i = 0; i < r->nlayers; i++) {
         const struct oct_tuned_layer *l = r->layer[i];
         oct_text_addf(t, "layer %s\n", l->key);
@@ -47,23 +48,42 @@ static const char *after(const char *line, const char *key) {
     return strncmp(line, key, n) == 0 && line[n] == ' ' && line[n + 1] && line[n + 1] != ' ' ? line + n + 1 : NULL;
 }
 
-/* "    US us WAY"; US has at most 9 digits and one behind the point, whatever the locale. */
+/* At most 9 digits and one behind the point, whatever the locale, then a blank: what follows; NULL: no such figure. */
+static const char *read_figure(const char *s, double *v) {
+    const size_t digits = strspn(s, "0123456789");
+    if (!digits || digits > 9 || s[digits] != '.' || s[digits + 1] < '0' || s[digits + 1] > '9' || s[digits + 2] != ' ')
+        return NULL;
+    *v = 0;
+    for (size_t i = 0; i < digits; i++) *v = *v * 10 + (s[i] - '0');
+    *v += (s[digits + 1] - '0') / 10.0;
+    return s + digits + 3;
+}
+
+/* "    US us WAY" */
 static bool read_way(struct reader *r, const char *line, size_t at) {
     struct oct_tuned_layer *l = r->layer;
-    double us = 0;
-    const char *s = line + 4;
-    const size_t digits = strspn(s, "0123456789");
-    if (strncmp(line, "    ", 4) != 0 || !digits || digits > 9 || s[digits] != '.' || s[digits + 1] < '0' || s[digits + 1] > '9')
-        return malformed(r, at, "a way begins with four blanks and its time, as in '    12.3 us conv2d_vec 6x2'");
-    for (size_t i = 0; i < digits; i++) us = us * 10 + (s[i] - '0');
-    us += (s[digits + 1] - '0') / 10.0;
-    const char *text = s[digits + 2] == ' ' ? after(s + digits + 3, "us") : NULL;
+    double us;
+    const char *rest = strncmp(line, "    ", 4) == 0 ? read_figure(line + 4, &us) : NULL, *text = rest ? after(rest, "us") : NULL;
+    if (!rest) return malformed(r, at, "a way begins with four blanks and its time, as in '    12.3 us conv2d_vec 6x2'");
     if (!text) return malformed(r, at, "behind its time in ' us ' the name of a way is missing");
     if (!l) return malformed(r, at, "a way without a layer");
     for (int i = 0; i < l->nways; i++)
         if (strcmp(l->way[i].text, text) == 0) return malformed(r, at, "this way of the layer is there twice");
     const uint32_t place = (uint32_t)at;
     l->way[l->nways++] = (struct oct_tuned_way){text, us, {r->source, place + 4, place + (uint32_t)strlen(line)}};
+    return true;
+}
+
+/* "STEPS GMACS GMAC/s" */
+static bool read_ceiling(struct reader *r, const char *text, size_t at) {
+    struct oct_tuned *t = r->r;
+    const size_t n = strcspn(text, " ");
+    double gmacs;
+    const char *rest = text[n] ? read_figure(text + n + 1, &gmacs) : NULL;
+    if (!rest || strcmp(rest, "GMAC/s") != 0 || r->layer || t->nceilings == OCT_TUNED_CEILINGS)
+        return malformed(r, at, "a ceiling is as in 'ceiling a 83.1 GMAC/s', and comes before all layers");
+    t->ceiling[t->nceilings].steps = oct_strndup(r->d->a, text, n);
+    t->ceiling[t->nceilings++].gmacs = gmacs;
     return true;
 }
 
@@ -87,6 +107,7 @@ static bool read_line(struct reader *r, const char *line, size_t at, const char 
         *head(r->r, r->heads++) = value;
         return true;
     }
+    if ((value = after(line, "ceiling"))) return read_ceiling(r, value, at);
     value = after(line, "layer");
     if (!value) return read_way(r, line, at);
     if (r->layer && !r->layer->nways) return malformed(r, at, "the layer before has no way");

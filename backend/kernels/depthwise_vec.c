@@ -6,6 +6,7 @@
  * in registers. Places outside the image are the zero point, put in while the code is built: bands of rows and runs of pixels
  * with the same taps inside share their code. The last block of channels overlaps the one before where the lanes do not divide
  * them. */
+#include "cost.h"
 #include "layer.h"
 #include "map.h"
 #include "rq_vec.h"
@@ -65,21 +66,31 @@ bool oct_fits_depthwise_vec(const struct oct_kbuild *b) {
     return b->target->vector_bits >= 256 && oct_layer_fits(b) && is_depthwise(b) && !oct_depthwise_vec_refuses(b);
 }
 
-/* Bands of one output row or two. A pixel of one takes for each vector of channels a pair step and its sum for every pair of rows
- * and column, of which those that are new are loaded and interleaved; and its requantization. */
 static int pairs_of(const struct oct_kbuild *b, int rows) {
     return (int)(((rows - 1) * b->node->at.stride[0] + b->in[1].node->type.dim[2] + 1) / 2);
 }
+/* Pair steps of a column: output rows times the pairs that each sees a row of. */
+static int steps_of(const struct oct_kbuild *b, int rows) {
+    const int sy = (int)b->node->at.stride[0], kh = (int)b->in[1].node->type.dim[2];
+    int n = 0;
+    for (int r = 0; r < rows; r++) n += (r * sy + kh - 1) / 2 - r * sy / 2 + 1;
+    return n;
+}
+/* Bands of one output row or two. For each vector of channels a pixel takes two operations for each of its steps, four for each
+ * pair of rows in each of its new columns, and its requantization. */
 void oct_ways_depthwise_vec(const struct oct_kbuild *b, struct oct_ways *out) {
+    enum { STEP = 3, PAIR = 4 };
     const struct oct_layout *y = &b->out.at;
     const int lanes = oct_vec_lanes(b->target, LP_I32);
-    const int64_t kw = b->in[1].node->type.dim[3], kept = kw > b->node->at.stride[1] ? kw - b->node->at.stride[1] : 0;
+    const int64_t kw = b->in[1].node->type.dim[3], sx = b->node->at.stride[1], fresh = sx < kw ? sx : kw;
     for (int rows = 1; rows <= MAX_ROWS && rows <= y->dim[2]; rows++) {
-        enum { STEP = 1, PAIR = 1, FINISH = 5 };
-        const int64_t pixels = y->dim[0] * (y->dim[1] + lanes - 1) / lanes * ((y->dim[2] + rows - 1) / rows) * y->dim[3];
+        const int64_t places = y->dim[0] * ((y->dim[1] + lanes - 1) / lanes) * ((y->dim[2] + rows - 1) / rows) * y->dim[3];
         struct oct_way *w = oct_k_offer(out, "%d rows", rows);
+        *w->steps = 'a';
         w->pixels = rows;
-        w->cycles = (double)(pixels * (pairs_of(b, rows) * (rows * kw * STEP + (kw - kept) * PAIR) + rows * FINISH));
+        w->cycles = oct_cost_operations(b->target,
+                                        (double)(places * (steps_of(b, rows) * kw * STEP + pairs_of(b, rows) * fresh * PAIR))) +
+                    oct_cost_finish(b->target, places * rows);
     }
 }
 

@@ -190,7 +190,7 @@ static double step_cost(const struct oct_target *t, int how, int64_t pixels, int
     const double products = (double)(tile * (quads + groups)), loads = (double)((pixels + vectors) * quads);
     double operations = how == OCT_DOT4 ? products : products + (double)(tile * quads);
     if (how > OCT_DOTS_AT_ONCE) operations += (double)(tile * groups * 3); /* zeroed, sums of 32 bits read and written */
-    double cost = t->vector_bits > 256 ? operations : operations / 0.9;
+    double cost = operations;
     if (t->vector_bits <= 256 && 2 * products > cost) cost = 2 * products;
     if (2 * loads > cost) cost = 2 * loads;
     return cost + (double)quads / UNROLL + 4;

@@ -80,7 +80,8 @@ static void offer(const struct oct_kbuild *b, int recipe, int64_t quads, struct 
         struct oct_way *w = oct_k_offer(out, "%s %d", recipes[recipe], n);
         w->recipe = recipe;
         w->vectors = n;
-        w->cycles = (double)(quads * turns + oct_cost_weights(quads * QUAD * all * lanes, 1)) / 4;
+        w->cycles = oct_cost_operations(t, (double)(quads * turns)) + oct_cost_stream(t, quads * QUAD * all * lanes, 1) +
+                    oct_cost_finish(t, all);
     }
 }
 void oct_ways_gemv_vec(const struct oct_kbuild *b, struct oct_ways *out) {

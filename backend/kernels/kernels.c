@@ -34,7 +34,7 @@ bool oct_kernel_fits(const struct oct_kbuild *b) {
 struct oct_way *oct_k_offer(struct oct_ways *out, const char *fmt, ...) {
     struct oct_way *w = &out->way[out->n];
     if (out->n < OCT_MAX_WAYS) out->n++;
-    *w = (struct oct_way){.kernel = out->kernel, .cycles = HUGE_VAL};
+    *w = (struct oct_way){.kernel = out->kernel, .gain = 1, .cycles = HUGE_VAL};
     char detail[sizeof w->text];
     va_list ap;
     va_start(ap, fmt);

@@ -68,6 +68,8 @@ struct oct_way {
     char text[40]; /* the kernel's name and more: "conv2d_vec 6x2". No two ways to build a layer share it */
     const struct oct_kernel_info *kernel;
     int recipe, pixels, vectors; /* read back by the kernel that offered it, and by no one else */
+    char steps[8];               /* what its sums are made of, as costs.def calls it: "a", "b4"; "": of nothing that has a ceiling */
+    double gain;                 /* multiplications of the layer for each that is done: 1, of Winograd more */
     double cycles;               /* predicted for the whole layer on one core of the target; HUGE_VAL: there is no figure */
 };
 enum { OCT_MAX_WAYS = 128 };

@@ -6,6 +6,7 @@
  * padding around (wide.h); what lies like that already is read where it is. The kx and channels of one row of a window lie behind
  * each other there; pairs and quads run over both. The last one of a row reads codes beyond it, whose weights are 0. Weights are
  * 8 bits: w[block of channels][ky][pair][channel][2], w[block][ky][quad][channel][4]. */
+#include <stdio.h>
 #include <string.h>
 
 #include "cost.h"
@@ -79,7 +80,7 @@ bool oct_fits_dense_vec(const struct oct_kbuild *b) {
 /* ---- ways -------------------------------------------------------------------------------------------------------------------
  */
 
-/* Quarter cycles of all pixels of a row of the result for one block, a row of the window. */
+/* Vector operations for all pixels of a row of the result for one block, a row of the window. */
 static double block_cost(const struct oct_kbuild *b, const struct oct_shape *s, int how, int64_t pixels, int64_t vectors) {
     const int64_t length = s->kw * s->c;
     if (how == OCT_PAIRS) return (double)((length + 1) / 2 * oct_madd_cost(s->ow, pixels, vectors));
@@ -118,7 +119,7 @@ static void offer(const struct oct_recipes *r, const struct oct_shape *whole, in
                   not = blocks_of(r, how, block, false, NULL), rest = (r->outputs % block + lanes - 1) / lanes,
                   bytes = (r->outputs + lanes - 1) / lanes * lanes * r->rows * r->length;
     const int rest_how = rest ? recipe_of_rest(r, how, block) : how;
-    if (how != OCT_PAIRS && !fit && rest_how == OCT_PAIRS) return;
+    if (how != OCT_PAIRS && !fit && (!rest || rest_how == OCT_PAIRS)) return;
     const bool refused = not || rest_how != how;
     const struct oct_shape s = oct_shape_cut(*whole, bytes_of_code(r, how, refused));
     double cost = (double)fit * block_cost(b, &s, how, pixels, n);
@@ -127,12 +128,14 @@ static void offer(const struct oct_recipes *r, const struct oct_shape *whole, in
     char name[8];
     oct_recipe_name(how, name);
     struct oct_way *w = oct_k_offer(out, "%s%s%dx%d", name, *name ? " " : "", pixels, n);
+    snprintf(w->steps, sizeof w->steps, "%s", how == OCT_PAIRS ? "a" : how > OCT_DOTS_AT_ONCE ? "c" : name);
     w->recipe = how;
     w->pixels = pixels;
     w->vectors = n;
-    w->cycles = ((double)(s.images * s.oh * s.kh) * cost + (double)(s.images * oct_cost_weights(bytes, 1))) / 4;
-    if (how != OCT_PAIRS && refused) /* rows are copied twice */
-        w->cycles += (double)(s.images * s.bands * s.seen * s.cols * s.c) / (4 * lanes);
+    const int64_t copied = s.images * s.bands * s.seen * s.cols * s.c * (r->direct && !refused ? 0 : refused && how ? 2 : 1);
+    w->cycles = oct_cost_operations(b->target, (double)(s.images * s.oh * s.kh) * cost) +
+                oct_cost_stream(b->target, bytes, s.images) + oct_cost_widen(b->target, copied) +
+                oct_cost_finish(b->target, s.images * s.oh * s.ow * ((r->outputs + lanes - 1) / lanes));
 }
 
 /* Every tile of pairs that the registers hold, and the likeliest ones of the other recipes; what outputs are left over take the

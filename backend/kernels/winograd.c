@@ -127,9 +127,11 @@ void oct_ways_winograd(const struct oct_kbuild *b, struct oct_ways *out) {
     const int vectors = oct_madd_vectors(b->target, c.tiles, c.channels / (b->target->vector_bits / 32), &product),
               pixels = oct_madd_pixels(b->target, c.tiles, vectors);
     struct oct_way *w = oct_k_offer(out, "f4 %dx%d", pixels, vectors);
+    *w->steps = 'a';
+    w->gain = 4;
     w->pixels = pixels;
     w->vectors = vectors;
-    w->cycles = (double)(b->out.at.dim[0] * c.cost) / 4;
+    w->cycles = oct_cost_operations(b->target, (double)(b->out.at.dim[0] * c.cost));
 }
 
 /* ---- constants --------------------------------------------------------------------------------------------------------------

@@ -89,3 +89,42 @@ const char *oct_target_float_abi(const struct oct_target *t) {
     const char *eabi = t->triple ? strstr(t->triple, "eabi") : NULL; /* targets made by hand need no triple */
     return !eabi ? "" : strcmp(eabi, "eabihf") == 0 ? "hard" : "soft";
 }
+
+/* ---- costs ------------------------------------------------------------------------------------------------------------------
+ */
+
+static const struct oct_costs costs[] = {
+#define CEILING(...)
+#define COSTS(isa, operations, first, second, beyond, far, finish, widen)                                                        \
+    {LP_ISA_##isa, operations, (first) * 1024, (second) * 1024, beyond, far, finish, widen},
+#include "costs.def"
+#undef COSTS
+#undef CEILING
+};
+static const struct {
+    enum lp_isa isa;
+    const char *steps;
+    double macs;
+} ceilings[] = {
+#define COSTS(...)
+#define CEILING(isa, steps, macs) {LP_ISA_##isa, steps, macs},
+#include "costs.def"
+#undef CEILING
+#undef COSTS
+};
+
+const struct oct_costs *oct_target_costs(const struct oct_target *t) {
+    for (size_t i = 0; i < sizeof costs / sizeof *costs; i++)
+        if (costs[i].isa == t->isa) return &costs[i];
+    return &costs[0];
+}
+double oct_target_ceiling(const struct oct_target *t, const char *steps) {
+    for (size_t i = 0; i < sizeof ceilings / sizeof *ceilings; i++)
+        if (ceilings[i].isa == t->isa && strcmp(ceilings[i].steps, steps) == 0) return ceilings[i].macs;
+    return 0;
+}
+const char *oct_target_steps(const struct oct_target *t, int i) {
+    for (size_t j = 0; j < sizeof ceilings / sizeof *ceilings; j++)
+        if (ceilings[j].isa == t->isa && i-- == 0) return ceilings[j].steps;
+    return NULL;
+}

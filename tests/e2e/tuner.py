@@ -35,6 +35,10 @@ BAD = {
     HEAD + LAYER + "    1.0 us conv2d_vec 6x2\n" * 2: "twice",
     HEAD + (LAYER + "    1.0 us conv2d_vec 6x2\n") * 2: "twice",
     HEAD + LAYER * 2: "has no way",
+    HEAD + "ceiling a\n": "a ceiling is as in",
+    HEAD + "ceiling a 83.1 GMAC\n": "a ceiling is as in",
+    HEAD + "ceiling a 83.1 GMAC/s\n" * 9: "a ceiling is as in",
+    HEAD + LAYER + "    1.0 us conv2d_vec 6x2\nceiling a 83.1 GMAC/s\n": "a ceiling is as in",
     HEAD + LAYER + "    1.0 us conv2d_vec 6x2\0\n": "printable",
     HEAD + LAYER + "    1.0 us conv2d_vec 6x2\x1b[2J\n": "printable",
     HEAD + LAYER + "    1.0 us conv2d_vec 99x99\n": "cannot be built in any way that is named here",
@@ -76,7 +80,7 @@ def main():
             "layers that the file does not know are counted")
     write(HEAD + LAYER + "    1.0 us conv2d_vec 99x1\n    2.0 us conv2d_vec 1x1\n")
     again = compile("one", "--tuned", file)
-    t.check(again == one, "ways that a layer does not offer are passed over")
+    t.check(again[".c"] == one[".c"], "ways that a layer does not offer are passed over")
     for text, why in BAD.items():
         write(text)
         said = compile("bad", "--tuned", file, expect=65)
@@ -96,8 +100,11 @@ def main():
     os.remove(file)
     first = compile("t", "--tune", file)
     text = read(file).decode()
-    t.check(re.fullmatch(r"octavo tuned 1\ntarget x86-64-v3\ncpu [^\n]+\ncode [^\n]+\n(layer [^\n]+\n(    \d+\.\d us [^\n]+\n){2,8}){3}", text), "the file's form")
+    t.check(re.fullmatch(r"octavo tuned 1\ntarget x86-64-v3\ncpu [^\n]+\ncode [^\n]+\n(ceiling \w+ \d+\.\d GMAC/s\n){2,8}(layer [^\n]+\n(    \d+\.\d us [^\n]+\n){2,8}){3}", text), "the file's form")
     t.check("winograd" in text and "conv2d_vec" in text, "kernels compete")
+    for l in json.loads(first[".json"])["layers"]:
+        if l["way"].startswith(("conv2d_vec", "winograd")):
+            t.check(l["measured_us"] > 0 and 0 < l["measured_share"] < 1.1 and l["predicted_cycles"] > 0, f"the report has figures: {l}")
     blocks = text.split("layer ")[1:]
     t.check(blocks == sorted(blocks), "layers are sorted")
     for b in blocks:
@@ -105,6 +112,11 @@ def main():
         t.check(us == sorted(us), "ways are sorted by time")
     t.check(compile("t", "--tuned", file) == first, "--tuned replays --tune, byte for byte")
     t.check(compile("t", "--tune", file) == first and read(file).decode() == text, "what is known is not timed again")
+    b = run_json("bench", model, "--tuned", file, "--runs", "20")
+    t.check(b["ceilings"] and all(30 < x < 5000 for x in b["ceilings"].values()), "bench measures ceilings")
+    for l in b["layers"]:
+        t.check((l["share"] is None) == (l["steps"] == "") and (l["share"] is None or abs(l["share"] * b["ceilings"][l["steps"]] * l["gain"] / l["gmacs"] - 1) < 1e-3),
+                f"a share is that of the ceiling: {l}")
     # each layer turned upside down: other code, same codes
     write(text[:text.index("layer ")] + "".join("layer " + b.split("\n")[0] + "\n" + "\n".join(reversed(b.split("\n")[1:-1])) + "\n" for b in blocks))
     worse = compile("t", "--tuned", file)
