@@ -31,8 +31,10 @@ struct kc {
     struct kc_ran ran[4000];
     int nran;
     bool no_requant_proof;
-    bool loose;    /* kernels may round otherwise than the interpreter: sums within 1e-4 */
-    int used[400]; /* by kernel of the registry */
+    const char *prefer; /* a kernel that is taken where it fits, whatever it costs */
+    int nth;            /* of the ways, counted from 1, that is taken; 0: as costs say */
+    bool loose;         /* kernels may round otherwise than the interpreter: sums within 1e-4 */
+    int used[400];      /* by kernel of the registry */
 };
 static struct kc kc;
 
@@ -168,6 +170,19 @@ static inline void kc_check_shares(struct oct_kbuild b, const struct kc_ran *who
         fail_msg("%s: kernel %s: shares of %d threads differ", text, kc.info->name, b.threads);
 }
 
+static inline const struct oct_kernel_info *kc_choose(struct oct_kbuild *b) {
+    const struct oct_kernel_info *info = oct_kernel_find(b);
+    struct oct_ways all;
+    if (!info) return NULL;
+    oct_kernel_ways(b, &all);
+    const struct oct_way *best = NULL;
+    for (int i = 0; i < all.n; i++)
+        if (kc.nth ? i == kc.nth - 1 : kc.prefer && strcmp(all.way[i].kernel->name, kc.prefer) == 0)
+            if (!best || all.way[i].cycles < best->cycles) best = &all.way[i];
+    if (best) b->way = *best;
+    return b->way.kernel;
+}
+
 static inline void kc_run_layout(struct oct_exec *ex, const struct oct_node *n, int how, const char *text) {
     struct oct_kbuild b = {
         .cx = &kc.cx, .arena = kc.arena, .node = n, .nin = n->noperands, .inplace = -1, .strict_float = !kc.loose};
@@ -186,10 +201,10 @@ static inline void kc_run_layout(struct oct_exec *ex, const struct oct_node *n, 
     if (kc_bordered(n)) { /* by a kernel that takes it without a border, if there is one */
         const struct oct_type *t = &oct_exec_value(ex, n->operand[0])->type;
         b.in[0].at = kc_layout(t, KC_PLAIN, 1, NULL);
-        if (oct_kernel_find(&b)) b.in[0].at = kc_layout(t, how, 1, NULL);
-        if (!oct_kernel_find(&b)) pad = n->at.pad, b.in[0].at = kc_layout(t, how, 1, pad);
+        if (oct_kernel_fits(&b)) b.in[0].at = kc_layout(t, how, 1, NULL);
+        if (!oct_kernel_fits(&b)) pad = n->at.pad, b.in[0].at = kc_layout(t, how, 1, pad);
     }
-    const struct oct_kernel_info *info = oct_kernel_find(&b);
+    const struct oct_kernel_info *info = kc_choose(&b);
     if (!info) fail_msg("no kernel for: %s", text);
     for (int i = 0; how == KC_INPLACE && (info->flags & OCT_K_INPLACE) && i < n->noperands && b.inplace < 0; i++)
         if (n->operand[i]->op != OCT_OP_const && n->operand[i]->type.dtype == n->type.dtype &&

@@ -85,6 +85,7 @@ static void near_misses(void **state) {
 }
 
 int main(void) {
+    kc.prefer = "gemv_vec";
     const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(blocks_and_runs, kc_setup, kc_teardown),
                                        cmocka_unit_test_setup_teardown(shares, kc_setup, kc_teardown),
                                        cmocka_unit_test_setup_teardown(near_misses, kc_setup, kc_teardown)};
