@@ -5,8 +5,8 @@
 
 #include "fit.h"
 #include "map.h"
+#include "one_rq.h"
 #include "real.h"
-#include "rq_vec.h"
 
 static bool codes(const struct oct_kbuild *b, int n) {
     for (int i = 0; i < n; i++)
@@ -261,39 +261,13 @@ static bool plan_one(struct oct_kbuild *b, double m, int64_t lo, int64_t hi, str
 }
 static bool leaves_32(int64_t lo, int64_t hi) { return lo < INT32_MIN || hi > INT32_MAX; }
 
-/* A requantization of accumulators, one or a vector of them. */
-struct one_rq {
-    struct oct_rq rq;
-    struct oct_rqv vec;
-    struct oct_rqv_loaded words; /* all immediates */
-    bool vectors, long_product;
-    bool inner; /* its result is no code */
-};
-static void open_one(struct oct_kbuild *b, struct one_rq *r) {
-    r->vectors = oct_vec_lanes(b->target, LP_I32) > 1 && oct_rqv_fits(&r->rq, &r->rq.lo, &r->rq.hi);
-    if (!r->vectors) return;
-    oct_rqv_open(&r->vec, b, &r->rq, &r->rq.lo, &r->rq.hi, 1);
-    r->words = oct_rqv_words(&r->vec, lp_at(0));
-}
-static struct lp_val one_code(struct oct_kbuild *b, struct one_rq *r, struct lp_val acc) {
-    if (acc.type.lanes == 1) return oct_rq_build(b, &r->rq, acc, -1, lp_at(0));
-    r->vec.lanes = acc.type.lanes;
-    struct lp_val y = oct_rqv_codes(&r->vec, &r->words, acc);
-    if (!r->inner && bytes(&b->node->type)) return oct_k_bytes_of(b, 1, &y, r->rq.qmin, r->rq.qmax);
-    y = lp_op2(b->k, NULL, LP_OP_max, y, lp_int(LP_I32, r->rq.qmin));
-    return lp_op2(b->k, "q", LP_OP_min, y, lp_int(LP_I32, r->rq.qmax));
-}
-static int lanes_of(const struct oct_kbuild *b, const struct one_rq *r) {
-    return r->vectors ? oct_vec_lanes(b->target, LP_I32) : 1;
-}
-
 static struct lp_val product_of(struct oct_kbuild *b, void *user, const struct lp_val *x) {
-    struct one_rq *r = user;
-    return one_code(b, r,
-                    lp_op2(b->k, "p", r->long_product ? LP_OP_mull : LP_OP_mul_nw, centred(b, 0, x[0]), centred(b, 1, x[1])));
+    struct oct_one_rq *r = user;
+    return oct_one_rq_code(
+        b, r, lp_op2(b->k, "p", r->long_product ? LP_OP_mull : LP_OP_mul_nw, centred(b, 0, x[0]), centred(b, 1, x[1])));
 }
 static struct lp_val requantized(struct oct_kbuild *b, void *user, const struct lp_val *x) {
-    return one_code(b, user, centred(b, 0, x[0]));
+    return oct_one_rq_code(b, user, centred(b, 0, x[0]));
 }
 
 bool oct_build_mul(struct oct_kbuild *b) {
@@ -305,10 +279,10 @@ bool oct_build_mul(struct oct_kbuild *b) {
         if (corner[i] < lo) lo = corner[i];
         if (corner[i] > hi) hi = corner[i];
     }
-    struct one_rq r = {.long_product = leaves_32(lo, hi)};
+    struct oct_one_rq r = {.long_product = leaves_32(lo, hi)};
     if (!plan_one(b, multiplier(b->node, b->in[0].node, b->in[1].node), lo, hi, &r.rq)) return false;
-    open_one(b, &r);
-    map(b, 2, lanes_of(b, &r), product_of, &r);
+    oct_one_rq_open(b, &r);
+    map(b, 2, oct_one_rq_lanes(b, &r), product_of, &r);
     return true;
 }
 
@@ -319,10 +293,10 @@ bool oct_fits_requantize(const struct oct_kbuild *b) {
 bool oct_build_requantize(struct oct_kbuild *b) {
     int64_t lo, hi;
     centred_range(b->in[0].node, &lo, &hi);
-    struct one_rq r = {0};
+    struct oct_one_rq r = {0};
     if (!plan_one(b, multiplier(b->node, b->in[0].node, NULL), lo, hi, &r.rq)) return false;
-    open_one(b, &r);
-    map(b, 1, lanes_of(b, &r), requantized, &r);
+    oct_one_rq_open(b, &r);
+    map(b, 1, oct_one_rq_lanes(b, &r), requantized, &r);
     return true;
 }
 
@@ -342,7 +316,7 @@ bool oct_fits_sum_tflm(const struct oct_kbuild *b) {
 
 /* One operand's requantization to the common scale; of 256 codes that is a table, unless vectors do without. */
 struct scaled {
-    struct one_rq r;
+    struct oct_one_rq r;
     int64_t lo, hi; /* what it gives */
     int32_t table;
     bool wide; /* shifted codes leave 32 bits */
@@ -359,7 +333,7 @@ static bool plan_scaled(struct oct_kbuild *b, int i, int shift, double twice, st
     s->hi = oct_rq_value(&s->r.rq, 0, hi);
     s->table = -1;
     s->r.inner = true;
-    open_one(b, &s->r);
+    oct_one_rq_open(b, &s->r);
     if (!bytes(t) || s->r.vectors) return true;
     int32_t *table = OCT_NEW_N(b->arena, int32_t, 256);
     for (int64_t c = 0; c < 256; c++)
@@ -372,12 +346,12 @@ static struct lp_val build_scaled(struct oct_kbuild *b, int i, int shift, struct
     struct lp_val v = centred(b, i, x);
     if (s->wide) v = lp_op1(b->k, NULL, LP_OP_cvt, lp_scalar(LP_I64), v);
     v = lp_op2(b->k, NULL, LP_OP_mul_nw, v, lp_int((enum lp_elem)v.type.elem, (int64_t)1 << shift));
-    return one_code(b, &s->r, v);
+    return oct_one_rq_code(b, &s->r, v);
 }
 
 struct tflm_sum {
     struct scaled s[2];
-    struct one_rq r;
+    struct oct_one_rq r;
     int shift;
     bool sub, wide;
 };
@@ -388,7 +362,7 @@ static struct lp_val tflm_sum_of(struct oct_kbuild *b, void *user, const struct 
         v[i] = build_scaled(b, i, t->shift, &t->s[i], x[i]);
         if (t->wide) v[i] = lp_op1(b->k, NULL, LP_OP_cvt, lp_scalar(LP_I64), v[i]);
     }
-    return one_code(b, &t->r, lp_op2(b->k, "sum", t->sub ? LP_OP_sub_nw : LP_OP_add_nw, v[0], v[1]));
+    return oct_one_rq_code(b, &t->r, lp_op2(b->k, "sum", t->sub ? LP_OP_sub_nw : LP_OP_add_nw, v[0], v[1]));
 }
 
 bool oct_build_sum_tflm(struct oct_kbuild *b) {
@@ -401,7 +375,7 @@ bool oct_build_sum_tflm(struct oct_kbuild *b) {
     int64_t lo = t.s[0].lo + (t.sub ? -t.s[1].hi : t.s[1].lo), hi = t.s[0].hi + (t.sub ? -t.s[1].lo : t.s[1].hi);
     t.wide = leaves_32(lo, hi);
     if (!plan_one(b, m, lo, hi, &t.r.rq)) return false;
-    open_one(b, &t.r);
+    oct_one_rq_open(b, &t.r);
     const bool vectors = t.s[0].r.vectors && t.s[1].r.vectors && t.r.vectors && !t.s[0].wide && !t.s[1].wide && !t.wide;
     b->recipe = vectors ? "scaled operands" : t.s[0].table >= 0 && t.s[1].table >= 0 ? "tables" : "scaled operands";
     map(b, 2, vectors ? oct_vec_lanes(b->target, LP_I32) : 1, tflm_sum_of, &t);

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "map.h"
+#include "one_rq.h"
 #include "real.h"
 
 static bool same_element(const struct oct_kbuild *b, int i) { return b->in[i].node->type.dtype == b->node->type.dtype; }
@@ -135,26 +136,37 @@ bool oct_fits_concat(const struct oct_kbuild *b) {
 }
 
 /* A part whose codes mean something else in the result. */
-static bool requantized(struct oct_kbuild *b, int i, int32_t x, int32_t y, const struct oct_layout *to) {
+struct part {
+    int operand;
+    struct oct_one_rq r; /* profile onnx: through float instead */
+};
+static struct lp_val requantized(struct oct_kbuild *b, void *user, const struct lp_val *x) {
+    struct part *p = user;
+    if (b->node->at.profile == OCT_profile_onnx) return oct_r_result(b, oct_r_value(b, p->operand, x[0]));
+    const int32_t z = oct_zero(b->in[p->operand].node->type.q, 0);
+    return oct_one_rq_code(b, &p->r, lp_op2(b->k, "v", LP_OP_sub_nw, oct_k_code_of(b, x[0]), lp_int(LP_I32, z)));
+}
+static bool requantize(struct oct_kbuild *b, int i, int32_t x, int32_t y, const struct oct_layout *to) {
     const struct oct_type *tx = &b->in[i].node->type, *ty = &b->node->type;
+    const double m = (double)oct_scale(tx->q, 0) / (double)oct_scale(ty->q, 0);
     const bool real = b->node->at.profile == OCT_profile_onnx;
-    double m = (double)oct_scale(tx->q, 0) / (double)oct_scale(ty->q, 0);
-    int32_t z = oct_zero(tx->q, 0), qlo, qhi;
+    int32_t qlo, qhi;
     oct_k_code_range(b->in[i].node, &qlo, &qhi);
-    int64_t lo = (int64_t)qlo - z, hi = (int64_t)qhi - z;
-    struct oct_rq rq;
-    if (!real && !oct_rq_plan(b, b->node->at.profile, 1, &m, &lo, &hi, oct_zero(ty->q, 0), (int32_t)oct_dtype_min(ty->dtype),
-                              (int32_t)oct_dtype_max(ty->dtype), &rq))
-        return false;
-    struct lp_addr at[2];
-    int loops = oct_k_nest(b, 2, (const struct oct_layout *[]){to, &b->in[i].at}, 0, at);
-    if (real) {
-        oct_r_store(b, y, at[0], oct_r_load(b, i, x, at[1]));
-    } else {
-        struct lp_val v = lp_op2(b->k, "v", LP_OP_sub_nw, oct_k_load_code(b, NULL, x, at[1]), lp_int(LP_I32, z));
-        oct_k_store_code(b, y, at[0], oct_rq_build(b, &rq, v, -1, lp_at(0)));
+    const int64_t z = oct_zero(tx->q, 0), lo = qlo - z, hi = qhi - z;
+    struct part p = {.operand = i};
+    if (!real) {
+        if (!oct_rq_plan(b, b->node->at.profile, 1, &m, &lo, &hi, oct_zero(ty->q, 0), (int32_t)oct_dtype_min(ty->dtype),
+                         (int32_t)oct_dtype_max(ty->dtype), &p.r.rq))
+            return false;
+        oct_one_rq_open(b, &p.r);
     }
-    oct_k_close(b, loops);
+    const struct oct_map map = {.n = 2,
+                                .buf = {y, x},
+                                .at = {to, &b->in[i].at},
+                                .lanes = real ? oct_vec_lanes(b->target, LP_F32) : oct_one_rq_lanes(b, &p.r),
+                                .fn = requantized,
+                                .user = &p};
+    oct_k_map(b, &map);
     return true;
 }
 
@@ -166,7 +178,7 @@ bool oct_build_concat(struct oct_kbuild *b) {
         to.dim[axis] = b->in[i].at.dim[axis];
         int32_t x = oct_k_in(b, i);
         if (same_codes(b, i)) oct_k_copy(b, x, &b->in[i].at, y, &to);
-        else if (!requantized(b, i, x, y, &to)) return false;
+        else if (!requantize(b, i, x, y, &to)) return false;
         to.offset += to.dim[axis] * to.stride[axis];
     }
     return true;

@@ -232,21 +232,19 @@ static enum lp_elem sum_elem(const struct oct_kbuild *b, const struct mean *m, i
 }
 
 static int mean_lanes(const struct oct_kbuild *b, const struct mean *m) {
-    return m->fit.steps ? 1 : oct_vec_lanes(b->target, LP_I32);
+    return m->fit.steps ? 1 : oct_vec_lanes(b->target, m->n ? sum_elem(b, m, 2) : LP_I32);
 }
 
-/* In halves where 64 bits a lane are more than a register holds. */
-static struct lp_val fitted(struct oct_kbuild *b, const struct mean *m, struct lp_val acc) {
-    const int lanes = acc.type.lanes;
-    if (!m->fit.wide || lanes <= oct_vec_lanes(b->target, LP_I64)) return oct_fit_build(b->k, &m->fit, m->table, acc);
-    struct lp_val half[2];
+/* The codes of a vector of sums, as many at a time as a register holds at the width of the division. */
+static void store_fitted(struct oct_kbuild *b, int32_t out, struct lp_addr at, struct lp_val acc, const struct mean *m) {
+    const int lanes = acc.type.lanes, most = oct_vec_lanes(b->target, m->fit.wide ? LP_I64 : LP_I32);
     uint8_t lane[64];
-    for (int i = 0; i < 2; i++) {
-        for (int l = 0; l < lanes / 2; l++) lane[l] = (uint8_t)(i * lanes / 2 + l);
-        half[i] = oct_fit_build(b->k, &m->fit, m->table, lp_shuffle(b->k, "sum", acc, acc, lanes / 2, lane));
+    for (int first = 0; first < lanes; first += most) {
+        const int n = lanes - first < most ? lanes - first : most;
+        for (int l = 0; l < n; l++) lane[l] = (uint8_t)(first + l);
+        const struct lp_val part = n < lanes ? lp_shuffle(b->k, "sum", acc, acc, n, lane) : acc;
+        oct_k_store_code(b, out, lp_offset(at, first), oct_fit_build(b->k, &m->fit, m->table, oct_k_code_of(b, part)));
     }
-    for (int l = 0; l < lanes; l++) lane[l] = (uint8_t)l;
-    return lp_shuffle(b->k, "r", half[0], half[1], lanes, lane);
 }
 
 static void store_mean(struct oct_kbuild *b, int32_t out, struct lp_addr at, struct lp_val acc, const struct mean *m) {
@@ -257,7 +255,7 @@ static void store_mean(struct oct_kbuild *b, int32_t out, struct lp_addr at, str
                          : lp_op1(b->k, "mean", LP_OP_mov, acc.type, lp_flt(LP_F32, 0)));
     else if (!m->n)
         lp_store(b->k, out, at, lp_op1(b->k, NULL, LP_OP_mov, to, lp_int((enum lp_elem)to.elem, oct_zero(b->node->type.q, 0))));
-    else oct_k_store_code(b, out, at, fitted(b, m, oct_k_code_of(b, acc)));
+    else store_fitted(b, out, at, acc, m);
 }
 
 static void average_channels(struct oct_kbuild *b, void *user, int lanes, const struct lp_addr *at) {

@@ -29,6 +29,36 @@ static void planes_to_pixels(void **state) {
         }
 }
 
+/* Both dims below, at and above a tile. */
+static void turned(void **state) {
+    (void)state;
+    static const int sizes[] = {3, 4, 5, 8, 9, 15, 16, 17, 33, 50};
+    static const char *const types[] = {"i8[%s] scale=0.5 zero=1", "u8[%s] scale=0.5 zero=1", "i16[%s] scale=0.5 zero=1",
+                                        "f32[%s]"};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
+            const char *type = types[(i + j) % 4];
+            kc_check("input x : %s\ny = transpose(x) perm=(1,0)",
+                     typed(type, oct_sprintf(kc.arena, "%d,%d", sizes[i], sizes[j])));
+            kc_check("input x : %s\ny = transpose(x) perm=(0,2,1,3)",
+                     typed(types[i % 4], oct_sprintf(kc.arena, "2,%d,%d,1", sizes[i], sizes[j])));
+        }
+    kc_check("input x : i8[2,16,3,20] scale=0.5 zero=1\ny = transpose(x) perm=(3,2,0,1)");
+}
+
+/* Parts with other parameters, around the lanes. */
+static void concats(void **state) {
+    (void)state;
+    static const int channels[] = {1, 4, 7, 8, 15, 16, 17, 32, 35, 64};
+    static const char *const profiles[] = {"q31", "tflm", "onnx"};
+    for (size_t i = 0; i < sizeof channels / sizeof *channels; i++) {
+        const int c = channels[i];
+        kc_check("input a : i8[1,%d,2,3] scale=0.5 zero=-7\ninput b : u8[1,%d,2,3] scale=0.3 zero=4\ninput c : i16[1,1,2,3] "
+                 "scale=0.01 zero=1\ny : i8[1,%d,2,3] scale=0.5 zero=-7 = concat(a, b, c) axis=1 profile=%s",
+                 c, c, 2 * c + 1, profiles[i % 3]);
+    }
+}
+
 /* What vectors do not serve says so. */
 static void fallbacks(void **state) {
     (void)state;
@@ -45,9 +75,9 @@ static int setup(void **state) {
 }
 int main(void) {
 #define CASES                                                                                                                    \
-    cmocka_unit_test(around_the_lanes), cmocka_unit_test(planes_to_pixels), cmocka_unit_test(binary_codes),                      \
-        cmocka_unit_test(narrow_sums_are_found_and_refused), cmocka_unit_test(requantizing), cmocka_unit_test(pointwise),        \
-        cmocka_unit_test(tables), cmocka_unit_test(floats), cmocka_unit_test(fallbacks)
+    cmocka_unit_test(around_the_lanes), cmocka_unit_test(planes_to_pixels), cmocka_unit_test(turned), cmocka_unit_test(concats), \
+        cmocka_unit_test(binary_codes), cmocka_unit_test(narrow_sums_are_found_and_refused), cmocka_unit_test(requantizing),     \
+        cmocka_unit_test(pointwise), cmocka_unit_test(tables), cmocka_unit_test(floats), cmocka_unit_test(fallbacks)
     const struct CMUnitTest tests[] = {VC_BOTH_WIDTHS(CASES)};
     return cmocka_run_group_tests(tests, setup, kc_teardown);
 }
