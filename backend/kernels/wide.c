@@ -77,20 +77,22 @@ static void widen_run(const struct oct_wide *v, const struct source *from, struc
         }
 }
 
-/* The zero point; up to a vector more than `count`, which is written again later or lies behind all rows. */
+/* The zero point, `count` times and not once more: gcc 12 has taken stores that run into the next row, which is written later, for
+ * independent of it, and reordered them. */
 static void fill(const struct oct_wide *v, struct lp_addr to, int64_t count) {
     struct lp_kernel *k = v->b->k;
-    const int n = v->lanes;
-    const int64_t trips = (count + n - 1) / n;
     const enum lp_elem e = elem_of(v);
     const struct lp_val zero = v->floats ? lp_flt(e, 0) : lp_int(e, padding(v));
-    if (count <= 0) return;
-    const struct lp_val all = lp_op1(k, "zero", LP_OP_splat, lp_vector(e, n), zero);
-    if (trips > 1) {
-        const int32_t i = lp_loop(k, "i", trips);
-        lp_store(k, v->wide, lp_plus(to, i, n), all);
-        lp_end(k);
-    } else lp_store(k, v->wide, to, all);
+    for (int64_t n = v->lanes, done = 0; n && done < count; n /= 2) {
+        const int64_t trips = (count - done) / n;
+        struct lp_addr here = lp_offset(to, done);
+        if (!trips) continue;
+        const struct lp_val all = n == 1 ? zero : lp_op1(k, "zero", LP_OP_splat, lp_vector(e, (int)n), zero);
+        if (trips > 1) here = lp_plus(here, lp_loop(k, "i", trips), n);
+        lp_store(k, v->wide, here, all);
+        if (trips > 1) lp_end(k);
+        done += trips * n;
+    }
 }
 
 /* Copies the rows that band `band` of image `image` sees. */

@@ -86,9 +86,9 @@ static void print_types(struct oct_text *out, const struct lp_c_file *f) {
 
 void lp_emit_c_prologue(struct oct_text *out, const struct lp_c_file *f) {
     const char *machine = features(f);
-    oct_text_add(out, "/* Loops stay loops: gcc would make calls of some, to memmove too. */\n"
+    oct_text_add(out, "/* Loops stay loops: gcc would make calls of some, to memmove too, and gcc 12 parts stores that overlap. */\n"
                       "#if defined __GNUC__ && !defined __clang__\n"
-                      "#pragma GCC optimize(\"no-tree-loop-distribute-patterns\")\n"
+                      "#pragma GCC optimize(\"no-tree-loop-distribute-patterns\", \"no-tree-loop-distribution\")\n"
                       "#endif\n");
     if (f->floats)
         oct_text_add(out, "#ifdef __FAST_MATH__\n"

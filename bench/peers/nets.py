@@ -16,6 +16,7 @@ LAYERS = {"3x3 64->64 56x56": (3, 1, False, 64, 64, 56, 56), "3x3 256->256 14x14
           "1x1 256->256 28x28": (1, 1, False, 256, 256, 28, 28), "depthwise 3x3 256 28x28": (3, 1, True, 256, 256, 28, 28),
           "3x3 16->16 32x32": (3, 1, False, 16, 16, 32, 32), "3x3 32->32 16x16": (3, 1, False, 32, 32, 16, 16),
           "3x3 64->64 8x8": (3, 1, False, 64, 64, 8, 8), "1x1 64->64 25x5": (1, 1, False, 64, 64, 25, 5)}
+LABELS = {"kws": "kws_test_labels", "ic": "cifar_test1000_labels", "resnet20": "cifar_test1000_labels"}
 CALIBRATION, SAMPLES = 64, 16
 
 
@@ -126,6 +127,9 @@ def prepare(name, folder, shared):
     """Writes FOLDER/{net.onnx, cal.npy, x.npy}; returns False when the shared folder is needed and absent."""
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, "net.onnx")
+    if all(os.path.exists(os.path.join(folder, f)) and os.path.getmtime(os.path.join(folder, f)) > os.path.getmtime(__file__)
+           for f in ("net.onnx", "cal.npy", "x.npy")):
+        return True
     if name in SHARED:
         model, cal, test = SHARED[name]
         if not os.path.isdir(os.path.join(shared, "models")):
@@ -148,6 +152,12 @@ def prepare(name, folder, shared):
     np.save(os.path.join(folder, "cal.npy"), cal)
     np.save(os.path.join(folder, "x.npy"), x)
     return True
+
+
+def samples(name, shared):
+    """Files of a trained net's test samples and labels (None where there are none), or None."""
+    at = lambda f: os.path.join(shared, "data", f + ".npy") if f else None
+    return (at(SHARED[name][2]), at(LABELS.get(name))) if name in SHARED else None
 
 
 def macs(path):

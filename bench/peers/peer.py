@@ -141,7 +141,7 @@ def make(kind, stem):
     if kind.startswith("litert"):
         return LiteRt(stem + {"litert-f32": ".tflite"}.get(kind, ".int8.tflite"))
     if kind.startswith("openvino"):
-        return OpenVino(stem + {"openvino-f32": ".onnx"}.get(kind, ".qdq.onnx"))
+        return OpenVino(stem + {"openvino-f32": ".onnx", "openvino-nncf": ".nncf.xml"}.get(kind, ".qdq.onnx"))
     return Ncnn(stem) if kind == "ncnn-f32" else Octavo(os.path.join(os.path.dirname(stem), kind))
 
 

@@ -1,27 +1,28 @@
 #!/usr/bin/env python3
 """octavo beside its peers: whole nets and single layers, one run, one machine.
 
-    sh bench/peers/setup.sh && .peers/bin/python bench/peers/run.py build-release/octavo [--nets ic,kws] [--threads 1,2] [--rounds 11]
+    sh bench/peers/setup.sh && .peers/bin/python bench/peers/run.py build-release/octavo
+
+measures every net with one and two threads and every single layer, keeps all figures in build-peers/results.json, draws
+bench/plots/*.svg and writes the generated part of bench/RESULTS.md (report.py). Parts of it: --nets ic,kws, --layers, --threads 1,
+--peers a,b; what is measured replaces the same net and threads in the file (--json), --resume measures only what the file lacks, and
+--report measures nothing: `run.py --report a.json b.json` joins files of one machine.
 
 Every peer is a process of its own; all are alive and pinned, and asked in turn, the order rotated each round (peer.py). Times are
 medians over the rounds of a call with bound buffers, in microseconds: total, and net of what the peer's call of a one-element net
 costs. octavo's output codes are compared with the interpreter's in the same run, on the same object that is timed; those of int8
-peers with their own exact form: ONNX Runtime's QDQ file without optimizations (also for OpenVINO); LiteRT's reference kernels,
-whose rounding differs though both sum exactly, so that LiteRT is counted right; oneDNN, for layers only, sums of its own program.
-A peer is wrong, (w), when an output of a single layer, or more than 5 % of those of a net, are more than two codes off.
-Random-weight nets (MobileNetV1, ResNet-18, layers) use recipes exact for full 8-bit data on octavo's side. Prints Markdown;
---json FILE keeps all figures."""
+peers with their own exact form: ONNX Runtime's QDQ file without optimizations (also for OpenVINO on that file); OpenVINO without its
+low-precision passes for NNCF's; LiteRT's reference kernels, whose rounding differs though both sum exactly, so that LiteRT is counted
+right; oneDNN, for layers only, sums of its own program. A peer is wrong, (w), when an output of a single layer, or more than 5 % of
+those of a net, are more than two codes off. Random-weight nets (MobileNetV1, ResNet-18, layers) use recipes exact for full 8-bit data
+on octavo's side, but for octavo-own: weights and activations quantized for sums in 16 bits, whose cost in accuracy on the trained nets
+is measured and printed."""
 import argparse, json, os, platform, re, statistics, subprocess, sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import numpy as np
-import nets, prepare
-
-F32 = ["ort-f32", "litert-f32", "openvino-f32", "ncnn-f32", "onednn-f32"]
-INT8 = ["ort-int8", "ort-int8-exact", "litert-int8", "openvino-int8", "onednn-int8"]
-WRONG = 0.05
-OURS = ["octavo-c", "octavo-llvm", "octavo-f32"]
-NETS = ["ad", "kws", "ic", "vww", "resnet20", "mobilenetv1", "resnet18"]
+import nets, prepare, report
+from report import F32, INT8, NETS, OURS
 
 
 class Peer:
@@ -47,6 +48,18 @@ class Peer:
 
 def exact_reference(kind, folder):
     """Outputs of the peer's own exact form, and the step between its output codes."""
+    kept = os.path.join(folder, ("ort" if kind in ("ort-int8-exact", "openvino-int8") else kind) + "-exact.npy")
+    made = {"litert-int8": "net.int8.tflite", "openvino-nncf": "net.nncf.xml"}.get(kind, "net.qdq.onnx")
+    if not prepare.fresh(kept, os.path.join(folder, made)):
+        np.save(kept, run_exactly(kind, folder))
+    y = np.load(kept)
+    steps = np.diff(np.unique(y))
+    if kind == "openvino-nncf":  # outputs are float: an 8-bit code's worth of them
+        return y, float(np.ptp(y)) / 255 or 1.0
+    return y, float(steps[steps > 1e-7 * max(1, np.abs(y).max())].min()) if (steps > 0).any() else 1.0
+
+
+def run_exactly(kind, folder):
     x = np.load(os.path.join(folder, "x.npy"))
     if kind == "litert-int8":
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -64,15 +77,18 @@ def exact_reference(kind, folder):
             if do["dtype"] != np.float32:
                 y = (y.astype(np.float32) - do["quantization"][1]) * do["quantization"][0]
             ys.append((y.transpose(0, 3, 1, 2) if y.ndim == 4 else y).reshape(1, -1))
+    elif kind == "openvino-nncf":
+        import openvino as ov
+        c = ov.Core().compile_model(os.path.join(folder, "net.nncf.xml"), "CPU", {"INFERENCE_PRECISION_HINT": "f32", "LP_TRANSFORMS_MODE": "NO"})
+        r = c.create_infer_request()
+        ys = [np.array(r.infer([v[None]])[c.output(0)]).reshape(1, -1) for v in x]
     else:
         import onnxruntime as ort
         so = ort.SessionOptions()
         so.graph_optimization_level, so.log_severity_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL, 3
         s = ort.InferenceSession(os.path.join(folder, "net.qdq.onnx"), so, providers=["CPUExecutionProvider"])
         ys = [s.run(None, {s.get_inputs()[0].name: v[None]})[0].reshape(1, -1) for v in x]
-    y = np.concatenate(ys)
-    steps = np.diff(np.unique(y))
-    return y, float(steps[steps > 1e-7 * max(1, np.abs(y).max())].min()) if (steps > 0).any() else 1.0
+    return np.concatenate(ys)
 
 
 def judge(peers, folder):
@@ -84,12 +100,12 @@ def judge(peers, folder):
             verdict[p.name] = (int(said[0]), int(said[1]), 0.0)
             continue
         got = np.load(os.path.join(folder, p.name + ".npy"))
-        if p.name in ("octavo-c", "octavo-llvm"):
-            want = np.load(os.path.join(folder, "interp.npy")).reshape(got.shape)
+        if p.name in OURS and p.name != "octavo-f32":
+            want = np.load(os.path.join(folder, "own.npy" if p.name == "octavo-own" else "interp.npy")).reshape(got.shape)
             wrong = int((got != want).sum())
             if wrong:
-                sys.exit(f"{p.name} differs from the interpreter in {wrong} of {got.size} codes")
-            verdict[p.name] = (0, got.size, 0.0)
+                print(f"{p.name} DIFFERS from the interpreter in {wrong} of {got.size} codes: no time of it counts", file=sys.stderr)
+            verdict[p.name] = (wrong, got.size, 0.0)
         elif p.name in INT8:
             want, step = exact_reference(p.name, folder)
             off = np.abs(got - want) / step
@@ -97,13 +113,13 @@ def judge(peers, folder):
     return verdict
 
 
-def measure(name, threads, a, work):
+def measure(name, threads, a, work, known):
     folder = os.path.join(work, re.sub(r"[^a-z0-9]+", "_", name.lower()))
     if not nets.prepare(name, folder, a.shared):
         return None
     single = name in nets.LAYERS
-    wanted = [p for p in (OURS[:2] if single else OURS) + F32 + INT8
-              if (not a.peers or p in a.peers.split(",")) and (single or not p.startswith("onednn"))]
+    wanted = [p for p in OURS + F32 + INT8 if (not a.peers or p in a.peers.split(",")) and
+              (not p.startswith("onednn") or single) and (p != "octavo-f32" or not single)]
     missing = prepare.everything(folder, a.octavo, wanted, a.options.split() if a.options else [])
     peers = []
     for p in wanted:
@@ -127,84 +143,97 @@ def measure(name, threads, a, work):
             p.calls = [0.0]
         p.p.stdin.close()
         p.p.wait()
+    for p in peers:  # an object of ours whose codes are not the interpreter's has no time
+        if p.name in OURS and verdict.get(p.name, (0,))[0]:
+            missing[p.name] = f"DIFFERS from the interpreter in {verdict[p.name][0]} of {verdict[p.name][1]} codes"
+    peers = [p for p in peers if p.name not in missing]
     us = {p.name: statistics.median(p.times) * 1e6 for p in peers}
     call = {p.name: min(p.calls) * 1e6 for p in peers}
     spread = {p.name: [float(v) * 1e6 for v in np.percentile(p.times, [10, 90])] for p in peers}
-    return {"net": name, "threads": threads, "macs": nets.macs(os.path.join(folder, "net.onnx")), "us": us, "call": call, "spread": spread,
-            "wrong": verdict, "missing": missing}
+    result = {**known, "net": name, "threads": threads, "layer": single, "macs": nets.macs(os.path.join(folder, "net.onnx")), "us": us,
+              "call": call, "spread": spread, "wrong": verdict, "missing": missing}
+    trained = nets.samples(name, a.shared)
+    if trained and name != "ad":  # ad has no classes
+        result["accuracy"] = {k: prepare.accuracy(folder, a.octavo, k, *trained) for k in ("octavo-c", "octavo-own") if k in us}
+    if "octavo-c" in us and not single and threads == 1:
+        result["layers"] = layers_of(a.octavo, os.path.join(folder, "q.8vo"))
+    return result
 
 
-def is_wrong(r, p):
-    off, n, _ = r["wrong"].get(p, (0, 1, 0))
-    return p != "litert-int8" and off > (0 if r["net"] in nets.LAYERS else WRONG * n)
+def layers_of(command, model):
+    """What `octavo bench` says of each layer."""
+    try:
+        return json.loads(prepare.run(command, "bench", model, "--cflags", "-O3 -march=native", "--json"))["layers"]
+    except RuntimeError as e:
+        print(e, file=sys.stderr)
+        return []
 
 
-def best(us, names):
-    have = [n for n in names if n in us]
-    return min(have, key=lambda n: us[n]) if have else None
+def machine(a):
+    cpuinfo = open("/proc/cpuinfo").read()
+    flags = set(re.search(r"flags\s*:\s*(.*)", cpuinfo)[1].split())
+    isa = [n for n in ("avx2", "avx512bw", "avx512_vnni") if n in flags]
+    versions = subprocess.run([sys.executable, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True).stdout
+    versions = [v for v in versions.split() if re.match(r"(onnxruntime|ai-edge-litert|ai-edge-quantizer|openvino|nncf|ncnn|pnnx)==", v)]
+    cc = subprocess.run(["cc", "--version"], capture_output=True, text=True).stdout.splitlines()[:1]
+    return {"machine": f"{re.search(r'model name.*: (.*)', cpuinfo)[1]} ({', '.join(isa)}), {len(os.sched_getaffinity(0))} processors, {platform.system()}",
+            "versions": versions + cc, "how": f"{a.rounds} rounds of {a.seconds} s{', octavo ' + a.options if a.options else ''}"}
 
 
-def summary(r):
-    """Ours, and the ratios to the fastest peer of any kind, the fastest right one (float ones are), and the fastest float one."""
-    us, ours = r["us"], best(r["us"], OURS[:2])
-    exact8 = [p for p in INT8 if not is_wrong(r, p)]
-    ratio = lambda p: f"{us[ours] / us[p]:.2f} ({p}{' (w)' if is_wrong(r, p) else ''} {us[p]:.1f})" if p and ours else ""
-    return ours, *(ratio(best(us, group)) for group in (F32 + INT8, F32 + exact8, exact8, F32))
+def key(r):
+    return r["net"], r["threads"]
 
 
 def main():
-    ap = argparse.ArgumentParser()
-    ap.add_argument("octavo")
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("octavo", nargs="?", default="build-release/octavo")
     ap.add_argument("--shared", default="../shared")
-    ap.add_argument("--nets", default=",".join(NETS))
-    ap.add_argument("--layers", action="store_true", help="the layer list instead of nets")
-    ap.add_argument("--threads", default="1")
+    ap.add_argument("--nets", help="of " + ",".join(NETS) + " (default: all, and the layers)")
+    ap.add_argument("--layers", action="store_true", help="the layer list only")
+    ap.add_argument("--threads", default="1,2", help="layers are asked with the first of these")
     ap.add_argument("--rounds", type=int, default=11)
     ap.add_argument("--seconds", type=float, default=0.03)
     ap.add_argument("--work", default="build-peers")
     ap.add_argument("--peers", default="")
     ap.add_argument("--options", default="", help="more options for octavo compile")
-    ap.add_argument("--json")
+    ap.add_argument("--json", help="figures (default: results.json of the work folder)")
+    ap.add_argument("--resume", action="store_true", help="measure only what the file lacks")
+    ap.add_argument("--no-report", action="store_true", help="measure only")
+    ap.add_argument("--report", nargs="+", metavar="JSON", help="measure nothing: the report of these files, of which later ones replace figures of earlier ones")
     a = ap.parse_args()
+    if a.report:
+        results = {key(r): r for path in a.report for r in json.load(open(path))}
+        return report.write(list(results.values()))
     a.octavo, work = os.path.abspath(a.octavo), os.path.abspath(a.work)
+    path = a.json or os.path.join(work, "results.json")
+    os.makedirs(work, exist_ok=True)
+    results = {key(r): r for r in json.load(open(path))} if os.path.exists(path) else {}
     nets.prepare("tiny", os.path.join(work, "tiny"), a.shared)
     for p, why in prepare.everything(os.path.join(work, "tiny"), a.octavo, OURS + F32 + INT8, []).items():
         print(f"the one-element net: no {p}: {why}", file=sys.stderr)
-    if a.layers:
+    threads = [int(t) for t in a.threads.split(",")]
+    wanted = [(n, t) for n in (a.nets.split(",") if a.nets else [] if a.layers else NETS) for t in threads]
+    if a.layers or not a.nets:
         subprocess.run(["c++", "-O2", "-o", os.path.join(work, "onednn"), os.path.join(HERE, "onednn.cpp"), "-ldnnl"], check=False)
-    cpu = re.search(r"model name\s*:\s*(.*)", open("/proc/cpuinfo").read())[1]
-    versions = subprocess.run([sys.executable, "-m", "pip", "list", "--format=freeze"], capture_output=True, text=True).stdout
-    versions = [v for v in versions.split() if re.match(r"(onnxruntime|ai-edge-litert|ai-edge-quantizer|openvino|ncnn|pnnx)==", v)]
-    print(f"{cpu}, {len(os.sched_getaffinity(0))} processors, {platform.system()}; {', '.join(versions)}; {a.rounds} rounds of {a.seconds} s, medians, microseconds a call\n")
-    results = []
-    print("| net | threads | MMAC | ours | us | GMAC/s | ours / best of any | ours / best right | ours / best exact int8 | ours / best float |\n|---|---|---|---|---|---|---|---|---|---|")
-    for name in (list(nets.LAYERS) if a.layers else a.nets.split(",")):
-        for threads in map(int, a.threads.split(",")):
-            r = measure(name, threads, a, work)
-            if r is None:
-                print(f"| {name} | {threads} | the shared folder is not there |")
-                continue
-            results.append(r)
-            ours, *ratios = summary(r)
-            t = r["us"].get(ours, float("nan"))
-            print(f"| {name} | {threads} | {r['macs'] / 1e6:.3f} | {ours} | {t:.1f} | {r['macs'] / t / 1e3:.1f} | {' | '.join(ratios)} |", flush=True)
-    print("\nAll figures: total us (net of the call), in brackets what is more than two codes off the peer's own exact form.\n")
-    names = OURS + F32 + INT8
-    print("| net | threads | " + " | ".join(names) + " |\n|" + "---|" * (len(names) + 2))
-    for r in results:
-        def cell(p):
-            if p not in r["us"]:
-                return "-"
-            wrong = r["wrong"].get(p, (0, 1, 0))
-            mark = f" [{'(w) ' if is_wrong(r, p) else ''}{wrong[0]} of {wrong[1]}]" if wrong[0] else ""
-            return f"{r['us'][p]:.1f} ({r['us'][p] - r['call'][p]:.1f}){mark}"
-        print(f"| {r['net']} | {r['threads']} | " + " | ".join(map(cell, names)) + " |")
-    for r in results:
-        for p, why in r["missing"].items():
-            print(f"\n{r['net']}: no {p}: {why}", end="")
-    print()
-    if a.json:
-        json.dump(results, open(a.json, "w"), indent=1)
+        wanted += [(n, threads[0]) for n in nets.LAYERS]
+    known = machine(a)
+    print(report.summary_head())
+    for name, n in wanted:
+        if a.resume and (name, n) in results:
+            continue
+        r = measure(name, n, a, work, known)
+        if r is None:
+            print(f"| {name} | {n} | the shared folder is not there |")
+            continue
+        results[key(r)] = r
+        print(report.summary_row(r), flush=True)
+        with open(path + ".part", "w") as f:  # so that a run that is cut off can be resumed
+            json.dump(list(results.values()), f, indent=1)
+        os.replace(path + ".part", path)
+    if not a.no_report:
+        report.write(list(results.values()))
+    if any("DIFFERS" in why for name, n in wanted if (name, n) in results for why in results[name, n]["missing"].values()):
+        sys.exit("octavo's codes differ from the interpreter's: see above")
 
 
 main()
