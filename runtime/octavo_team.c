@@ -13,7 +13,9 @@
 
 /* ---- waiting ---------------------------------------------------------------------------------------------------------- */
 
-enum { SPINS = 4000 }; /* some tens of microseconds: longer than most layers take, shorter than a turn of the scheduler */
+/* A waiter looks so often, some microseconds, as the others are as a rule about to arrive. Then it lends its processor after each
+ * few looks: where threads outnumber processors, the one that is waited for may need it. After some tens of microseconds it parks. */
+enum { LOOKS = 100, LOANS = 100, LOOKS_BETWEEN = 30 };
 
 static void breathe(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -43,6 +45,14 @@ static void wake_all(const int32_t *word) {
 
 void octavo_team_init(struct octavo_team *t, int32_t parts) { *t = (struct octavo_team){.parts = parts}; }
 
+static int is_over(const struct octavo_team *t, int32_t round, int looks) {
+    for (int i = 0; i < looks; i++) {
+        if (__atomic_load_n(&t->round, __ATOMIC_ACQUIRE) != round) return 1;
+        breathe();
+    }
+    return 0;
+}
+
 void octavo_team_meet(void *team) {
     struct octavo_team *t = team;
     const int32_t round = __atomic_load_n(&t->round, __ATOMIC_ACQUIRE);
@@ -52,9 +62,10 @@ void octavo_team_meet(void *team) {
         if (__atomic_load_n(&t->parked, __ATOMIC_SEQ_CST)) wake_all(&t->round);
         return;
     }
-    for (int i = 0; i < SPINS; i++) {
-        if (__atomic_load_n(&t->round, __ATOMIC_ACQUIRE) != round) return;
-        breathe();
+    if (is_over(t, round, LOOKS)) return;
+    for (int i = 0; i < LOANS; i++) {
+        sched_yield();
+        if (is_over(t, round, LOOKS_BETWEEN)) return;
     }
     /* Either the last to arrive sees that we are parked, or we see, here or in the kernel, that the round is over. */
     __atomic_add_fetch(&t->parked, 1, __ATOMIC_SEQ_CST);
