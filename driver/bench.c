@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../runtime/octavo_team.h"
 #include "bench.h"
 #include "tuned.h"
 
@@ -90,6 +91,107 @@ static int64_t measure(struct drv *d, const struct drv_native *n, const struct b
     qsort(times, (size_t)runs, sizeof *times, by_value);
     return runs;
 }
+
+/* ---- threads ----------------------------------------------------------------------------------------------------------------
+ */
+
+struct shared_run {
+    const struct drv_native *n;
+    const struct buffers *b;
+};
+static void run_part(void *arg, int32_t part, int32_t parts, void (*meet)(void *team), void *team) {
+    const struct shared_run *r = arg;
+    r->n->part(r->b->io, r->b->arena, part, parts, meet, team);
+}
+
+/* One thread and several by turns; sorted times of both. */
+static int64_t measure_both(struct drv *d, const struct drv_native *n, const struct buffers *b, struct octavo_pool *pool,
+                            uint64_t *one, uint64_t *several, int64_t most) {
+    enum { TURN = 10 };
+    struct shared_run job = {n, b};
+    int64_t runs = 0;
+    uint64_t sum = 0;
+    for (int i = 0; i < WARM_UP; i++) octavo_pool_run(pool, run_part, &job);
+    while (runs < most && (runs < 10 || sum < enough_ns)) {
+        const int64_t turn = most - runs < TURN ? most - runs : TURN;
+        for (int64_t i = 0; i < turn; i++) {
+            const uint64_t start = now_ns();
+            run_once(d, n, b);
+            sum += one[runs + i] = now_ns() - start;
+        }
+        for (int64_t i = 0; i < turn; i++) {
+            const uint64_t start = now_ns();
+            octavo_pool_run(pool, run_part, &job);
+            sum += several[runs + i] = now_ns() - start;
+        }
+        runs += turn;
+    }
+    qsort(one, (size_t)runs, sizeof *one, by_value);
+    qsort(several, (size_t)runs, sizeof *several, by_value);
+    return runs;
+}
+
+/* Outputs of the last run that are not the interpreter's; -1 after diagnostics. */
+static int64_t count_wrong(struct drv *d, const struct oct_module *m, const struct buffers *b) {
+    struct oct_exec *ex = oct_exec_new(d->cx, m, 1);
+    uint32_t k = 0;
+    int64_t wrong = 0;
+    if (!ex) return -1;
+    OCT_FOR_NODES(m, x) {
+        if (x->op != OCT_OP_input) continue;
+        const struct oct_tensor *t = oct_exec_value(ex, x);
+        memcpy(t->data, b->io[k++], (size_t)oct_tensor_elements(t) * oct_dtype_size(x->type.dtype));
+    }
+    oct_exec_run(ex, NULL, NULL);
+    for (uint32_t i = 0; i < m->noutputs; i++, k++) {
+        const struct oct_tensor *t = oct_exec_value(ex, m->output[i].node);
+        const size_t size = oct_dtype_size(m->output[i].node->type.dtype);
+        for (int64_t j = 0; j < oct_tensor_elements(t); j++)
+            wrong += memcmp((char *)t->data + (size_t)j * size, (char *)b->io[k] + (size_t)j * size, size) != 0;
+    }
+    oct_exec_free(ex);
+    return wrong;
+}
+
+/* bench --threads N: the same object by one thread and by N. */
+static bool bench_threads(struct drv *d, const struct oct_module *m, const char *cflags, int64_t most) {
+    const int threads = (int)d->o.threads;
+    struct oct_compiled c;
+    struct buffers b;
+    struct octavo_pool pool;
+    if (threads > OCTAVO_POOL_MAX) return drv_misuse(d, "--threads: at most %d", (int)OCTAVO_POOL_MAX);
+    const struct drv_native *n = drv_native_load_parts(d, m, cflags, false, threads, &c);
+    if (!n || !fill(d, m, n, &b)) return false;
+    uint64_t *one = OCT_NEW_N(d->a, uint64_t, most), *several = OCT_NEW_N(d->a, uint64_t, most);
+    if (octavo_pool_start(&pool, threads)) return drv_misuse(d, "--threads: the system gives no %d threads", threads);
+    const int64_t runs = measure_both(d, n, &b, &pool, one, several, most);
+    octavo_pool_stop(&pool);
+    const int64_t wrong = count_wrong(d, m, &b);
+    if (wrong < 0) return false;
+    const double a = (double)percentile(one, runs, 50), t = (double)percentile(several, runs, 50);
+    if (d->o.json) {
+        struct drv_json j;
+        drv_json_init(&j, &d->say);
+        drv_json_open(&j, NULL, '{');
+        drv_json_int(&j, "threads", threads);
+        drv_json_int(&j, "runs", runs);
+        drv_json_num(&j, "one_median_ns", a);
+        drv_json_num(&j, "median_ns", t);
+        drv_json_num(&j, "gain", a / t);
+        drv_json_int(&j, "wrong", wrong);
+        drv_json_close(&j, '}');
+        return true;
+    }
+    oct_text_addf(&d->say,
+                  "%lld runs by turns: one thread %.1f us, %d threads %.1f us (medians; p10 %.1f and %.1f): %.2f times as fast\n"
+                  "outputs of the last run of %d that differ from the interpreter's: %lld\n",
+                  (long long)runs, a / 1e3, threads, t / 1e3, (double)percentile(one, runs, 10) / 1e3,
+                  (double)percentile(several, runs, 10) / 1e3, a / t, threads, (long long)wrong);
+    return true;
+}
+
+/* ---- layers ------------------------------------------------------------------------------------------------------------------
+ */
 
 struct drv_layer *drv_layers_of(struct drv *d, const struct oct_compiled *c, size_t *n) {
     json_t *report = json_loadb(c->json.s, c->json.len, 0, NULL), *list = json_object_get(report, "layers"), *item;
@@ -216,6 +318,7 @@ bool verb_bench(struct drv *d) {
     const int64_t most = d->o.runs ? d->o.runs : RUNS;
     struct oct_module *m = drv_read_model(d, d->o.args.v[0]);
     if (m && d->o.emulate) return drv_bench_emulate(d, m);
+    if (m && d->o.threads > 1) return bench_threads(d, m, cflags, most);
     const struct drv_native *n = m ? drv_native_load(d, m, cflags, false, &c) : NULL;
     if (!n || !fill(d, m, n, &b)) return false;
     uint64_t *times = OCT_NEW_N(d->a, uint64_t, most);

@@ -25,23 +25,27 @@ struct oct_arena *drv_build_arena(const struct drv_build *b);
 /* Writes NAME.c, NAME.h and the weights of what was compiled; appends their names to args (room for 2 more). */
 bool drv_build_sources(struct drv_build *b, const char *name, const struct oct_compiled *c, const char **args, int *nargs);
 
-/* Sizes (measure.c): the flag that makes this compiler tell frames, or NULL; once c.o was made with it and `out` of that, what the
- * report says of them (memcpy and memset are not counted). */
+/* Sizes (measure.c): the flag that makes this compiler tell frames, or NULL; once c.o was made with it and `out` of that, what
+ * the report says of them (memcpy and memset are not counted). */
 const char *drv_measure_flag(struct drv_build *b, const char *cc);
 void drv_measure(struct drv_build *b, const char *cc, const struct oct_target *target, struct oct_compiled *c);
 
 /* Does this machine run code for the target, without an emulator? (trial.c) */
 bool drv_runs_here(const struct oct_target *t);
 
-/* ---- LLVM (llvm.c) ----------------------------------------------------------------------------------------------------------- */
+/* ---- LLVM (llvm.c) -----------------------------------------------------------------------------------------------------------
+ */
 
 /* The LLVM back end; NULL, with an error where it is required, when it cannot be loaded. */
 const struct oct_llvm *drv_llvm(struct drv *d, bool required);
 
-/* ---- compiled models in this process (engine_c.c, llvm.c) -------------------------------------------------------------------- */
+/* ---- compiled models in this process (engine_c.c, llvm.c) --------------------------------------------------------------------
+ */
 
+typedef void drv_part_fn(void *const *io, void *arena, int32_t part, int32_t parts, void (*meet)(void *team), void *team);
 struct drv_native {
     oct_jit_fn *run;
+    drv_part_fn *part; /* NULL: made for one thread */
     size_t arena_bytes;
     const uint64_t *times;
     const unsigned *steps;
@@ -51,7 +55,10 @@ struct drv_native {
 bool drv_observe(void *user, const struct oct_module *m, const struct oct_dataset *data, oct_each_fn *each, void *each_user);
 const struct drv_native *drv_jit_load(struct drv *d, const struct oct_module *m);
 const struct drv_native *drv_native_load(struct drv *d, const struct oct_module *m, const char *cflags, bool timed,
-                                   struct oct_compiled *out);
+                                         struct oct_compiled *out);
+/* As C for up to so many threads. */
+const struct drv_native *drv_native_load_parts(struct drv *d, const struct oct_module *m, const char *cflags, bool timed,
+                                               int threads, struct oct_compiled *out);
 /* The entries of a program whose name is drv_native_prefix, which take the arena alone, as C. */
 extern const char drv_native_prefix[];
 bool drv_native_entries(struct drv *d, const struct oct_compiled *c, const char *cflags, oct_jit_fn **entry);

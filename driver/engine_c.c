@@ -10,17 +10,25 @@
 /* The prefix of the generated names; MACROS are upper case. */
 const char drv_native_prefix[] = "octavo_model";
 
-static void write_shim(struct oct_text *t, const struct oct_module *m) {
-    oct_text_add(t, "#include \"octavo_model.h\"\n"
-                    "int shim_run(void *const *io, void *arena);\n"
-                    "int shim_run(void *const *io, void *arena) { return octavo_model_run(");
+static void write_call(struct oct_text *t, const struct oct_module *m, const char *returns, const char *name,
+                       const char *parameters, const char *arguments) {
+    oct_text_addf(t,
+                  "%s shim_%s(void *const *io, void *arena%s);\n%s shim_%s(void *const *io, void *arena%s) { %s octavo_model_%s(",
+                  returns, name, parameters, returns, name, parameters, *arguments ? "" : "return", name);
     uint32_t n = 0;
     OCT_FOR_NODES(m, x) {
         if (x->op == OCT_OP_input) oct_text_addf(t, "io[%u], ", n++);
     }
     for (uint32_t i = 0; i < m->noutputs; i++) oct_text_addf(t, "io[%u], ", n++);
-    oct_text_add(
-        t, "arena); }\nextern const unsigned long shim_arena;\nconst unsigned long shim_arena = OCTAVO_MODEL_ARENA_SIZE;\n");
+    oct_text_addf(t, "arena%s); }\n", arguments);
+}
+static void write_shim(struct oct_text *t, const struct oct_module *m, int threads) {
+    oct_text_add(t, "#include \"octavo_model.h\"\n");
+    write_call(t, m, "int", "run", "", "");
+    if (threads > 1)
+        write_call(t, m, "void", "run_part", ", int32_t part, int32_t parts, void (*meet)(void *team), void *team",
+                   ", part, parts, meet, team");
+    oct_text_add(t, "extern const unsigned long shim_arena;\nconst unsigned long shim_arena = OCTAVO_MODEL_ARENA_SIZE;\n");
 }
 
 /* Depth 1 is shim_run, depth 2 the model's run function, depth 3 its steps: layers, in order of execution. */
@@ -81,21 +89,31 @@ static bool build(struct drv *d, const struct oct_compiled *c, const struct oct_
 }
 
 const struct drv_native *drv_native_load(struct drv *d, const struct oct_module *m, const char *cflags, bool timed,
-                                   struct oct_compiled *out) {
-    struct oct_compile_options opt = {
-        .target = oct_target_find("host"), .name = drv_native_prefix, .batch = 1, .strict_float = d->o.strict_float};
+                                         struct oct_compiled *out) {
+    return drv_native_load_parts(d, m, cflags, timed, 1, out);
+}
+
+const struct drv_native *drv_native_load_parts(struct drv *d, const struct oct_module *m, const char *cflags, bool timed,
+                                               int threads, struct oct_compiled *out) {
+    struct oct_compile_options opt = {.target = oct_target_find("host"),
+                                      .name = drv_native_prefix,
+                                      .batch = 1,
+                                      .threads = threads,
+                                      .strict_float = d->o.strict_float};
     struct oct_text shim;
     bool ok;
     opt.tuned = drv_tuned(d, opt.target, &ok);
     if (!ok) return NULL;
     void *object;
     oct_text_init(&shim, d->a);
-    write_shim(&shim, m);
+    write_shim(&shim, m, threads);
     if (!oct_compile(d->cx, d->a, m, &opt, out) || !build(d, out, &shim, cflags, timed, &object)) return NULL;
     oct_defer(d->a, close_object, object);
     struct drv_native *n = OCT_NEW(d->a, struct drv_native);
     void *run = symbol(d, object, "shim_run");
     memcpy(&n->run, &run, sizeof run); /* a pointer to data is no pointer to a function */
+    void *part = threads > 1 ? symbol(d, object, "shim_run_part") : NULL;
+    memcpy(&n->part, &part, sizeof part);
     n->arena_bytes = *(const unsigned long *)symbol(d, object, "shim_arena");
     if (timed) {
         n->times = symbol(d, object, "shim_times");

@@ -1,5 +1,7 @@
 /* octavo_team.c - see octavo_team.h. */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* syscall */
+#endif
 #include "octavo_team.h"
 
 #include <errno.h>
@@ -14,7 +16,8 @@
 /* ---- waiting ---------------------------------------------------------------------------------------------------------- */
 
 /* A waiter looks so often, some microseconds, as the others are as a rule about to arrive. Then it lends its processor after each
- * few looks: where threads outnumber processors, the one that is waited for may need it. After some tens of microseconds it parks. */
+ * few looks: where threads outnumber processors, the one that is waited for may need it. After some tens of microseconds it
+ * parks. */
 enum { LOOKS = 100, LOANS = 100, LOOKS_BETWEEN = 30 };
 
 static void breathe(void) {
