@@ -107,18 +107,23 @@ static void run_part(void *arg, int32_t part, int32_t parts, void (*meet)(void *
 /* One thread and several by turns; sorted times of both. */
 static int64_t measure_both(struct drv *d, const struct drv_native *n, const struct buffers *b, struct octavo_pool *pool,
                             uint64_t *one, uint64_t *several, int64_t most) {
-    enum { TURN = 10 };
+    enum { TURN = 10, TURN_NS = 10000000 }; /* a processor that was idle takes milliseconds to be at its best */
     struct shared_run job = {n, b};
     int64_t runs = 0;
     uint64_t sum = 0;
-    for (int i = 0; i < WARM_UP; i++) octavo_pool_run(pool, run_part, &job);
+    uint64_t first = now_ns();
+    run_once(d, n, b);
+    first = now_ns() - first + 1;
     while (runs < most && (runs < 10 || sum < enough_ns)) {
-        const int64_t turn = most - runs < TURN ? most - runs : TURN;
+        int64_t turn = first * TURN < TURN_NS ? (int64_t)(TURN_NS / first) : TURN;
+        if (turn > most - runs) turn = most - runs;
+        for (int i = 0; i < WARM_UP; i++) run_once(d, n, b);
         for (int64_t i = 0; i < turn; i++) {
             const uint64_t start = now_ns();
             run_once(d, n, b);
             sum += one[runs + i] = now_ns() - start;
         }
+        for (int i = 0; i < WARM_UP; i++) octavo_pool_run(pool, run_part, &job);
         for (int64_t i = 0; i < turn; i++) {
             const uint64_t start = now_ns();
             octavo_pool_run(pool, run_part, &job);

@@ -1,12 +1,13 @@
 /* octavo_team.c - see octavo_team.h. */
 #ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* syscall */
+#define _GNU_SOURCE /* syscall, sched_getcpu */
 #endif
 #include "octavo_team.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <stddef.h>
+#include <time.h>
 #ifdef __linux__
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -18,7 +19,7 @@
 /* A waiter looks so often, some microseconds, as the others are as a rule about to arrive. Then it lends its processor after each
  * few looks: where threads outnumber processors, the one that is waited for may need it. After some tens of microseconds it
  * parks. */
-enum { LOOKS = 100, LOANS = 100, LOOKS_BETWEEN = 30 };
+enum { LOOKS = 100, LOANS = 100, LOOKS_BETWEEN = 30, LONG_LOAN = 4000 /* ns */ };
 
 static void breathe(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -44,6 +45,30 @@ static void wake_all(const int32_t *word) {
 #endif
 }
 
+/* Lends the processor; has another thread used it? Where that was one of the team, the two share it. */
+static int lend(void) {
+    struct timespec before, after;
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    sched_yield();
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    return (after.tv_sec - before.tv_sec) * 1000000000L + after.tv_nsec - before.tv_nsec > LONG_LOAN;
+}
+
+/* To another processor, where there are enough. Two threads that take turns on one of them look busy to the scheduler, which may
+ * leave another idle for seconds. */
+static void move_away(int32_t parts) {
+#ifdef __linux__
+    cpu_set_t all, others;
+    const int here = sched_getcpu();
+    if (here < 0 || sched_getaffinity(0, sizeof all, &all) || CPU_COUNT(&all) < parts) return;
+    others = all;
+    CPU_CLR((size_t)here, &others);
+    if (sched_setaffinity(0, sizeof others, &others) == 0) sched_setaffinity(0, sizeof all, &all);
+#else
+    (void)parts;
+#endif
+}
+
 /* ---- the barrier ------------------------------------------------------------------------------------------------------ */
 
 void octavo_team_init(struct octavo_team *t, int32_t parts) { *t = (struct octavo_team){.parts = parts}; }
@@ -65,10 +90,11 @@ void octavo_team_meet(void *team) {
         if (__atomic_load_n(&t->parked, __ATOMIC_SEQ_CST)) wake_all(&t->round);
         return;
     }
-    if (is_over(t, round, LOOKS)) return;
-    for (int i = 0; i < LOANS; i++) {
-        sched_yield();
-        if (is_over(t, round, LOOKS_BETWEEN)) return;
+    for (int i = 0; i <= LOANS; i++) {
+        if (is_over(t, round, i ? LOOKS_BETWEEN : LOOKS)) return;
+        if (!lend() || !is_over(t, round, 1)) continue;
+        move_away(t->parts);
+        return;
     }
     /* Either the last to arrive sees that we are parked, or we see, here or in the kernel, that the round is over. */
     __atomic_add_fetch(&t->parked, 1, __ATOMIC_SEQ_CST);
