@@ -44,7 +44,7 @@ static void print_job(const struct oct_program *p, struct oct_text *h, const cha
         "static inline void %s_job_part(void *job, int32_t part, int32_t parts, void (*meet)(void *team), void *team) {\n"
         "    const struct %s_job *j = (const struct %s_job *)job;\n"
         "    (void)%s_run_part(%sj->arena, part, parts, meet, team);\n}\n",
-        upper, p->name, p->name, p->name, upper, p->threads, p->name, fields.s ? fields.s : "", p->name, p->name, p->name,
+        upper, p->name, p->name, p->name, upper, p->parts, p->name, fields.s ? fields.s : "", p->name, p->name, p->name,
         p->name, args.s ? args.s : "");
 }
 

@@ -243,6 +243,9 @@ void oct_program_make(struct oct_unit *u) {
     p->file = u->opt->file ? u->opt->file : p->name;
     p->arena_bytes = u->plan.arena_bytes;
     p->threads = u->opt->threads > 1 ? u->opt->threads : 1;
+    p->parts = 1;
+    for (int i = 0; i < u->plan.nsteps; i++)
+        if (u->plan.step[i].split) p->parts = p->threads;
     find_source(u);
     p->function = OCT_NEW_N(u->a, struct oct_function, u->plan.nsteps + 2 * nparams + OCT_SELFTEST_KERNELS + 1);
     p->constant = OCT_NEW_N(u->a, struct oct_constant, constants);

@@ -65,7 +65,8 @@ struct oct_program {
     struct oct_entry *entry;
     int nentries;
     int64_t arena_bytes;
-    int threads;              /* most parts; 1: there is no entry of parts */
+    int threads;              /* > 1: there is an entry of parts */
+    int parts;                /* the most that it takes; 1: no step is worth sharing */
     int64_t selftest_bytes;   /* arena of NAME_selftest; 0: there is none */
     const char *selftest_doc; /* what its checks are, for a comment */
 };

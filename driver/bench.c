@@ -160,13 +160,14 @@ static int64_t count_wrong(struct drv *d, const struct oct_module *m, const stru
 
 /* bench --threads N: the same object by one thread and by N. */
 static bool bench_threads(struct drv *d, const struct oct_module *m, const char *cflags, int64_t most) {
-    const int threads = (int)d->o.threads;
+    int threads = (int)d->o.threads;
     struct oct_compiled c;
     struct buffers b;
     struct octavo_pool pool;
     if (threads > OCTAVO_POOL_MAX) return drv_misuse(d, "--threads: at most %d", (int)OCTAVO_POOL_MAX);
     const struct drv_native *n = drv_native_load_parts(d, m, cflags, false, threads, &c);
     if (!n || !fill(d, m, n, &b)) return false;
+    if (c.program->parts < threads) threads = c.program->parts; /* no step is worth sharing */
     uint64_t *one = OCT_NEW_N(d->a, uint64_t, most), *several = OCT_NEW_N(d->a, uint64_t, most);
     if (octavo_pool_start(&pool, threads)) return drv_misuse(d, "--threads: the system gives no %d threads", threads);
     const int64_t runs = measure_both(d, n, &b, &pool, one, several, most);

@@ -17,7 +17,6 @@
 #include "vec.h"
 
 enum { QUAD = OCT_SAT16_QUAD, MOST_VECTORS = 8, UNROLL = 4 };
-enum { MOST_SHARES = 8, FEWEST_SHARED = 1 << 18 /* products */ };
 enum { DOT4, BYTES, HALVES }; /* of a way */
 
 struct gemv {
@@ -289,22 +288,22 @@ bool oct_build_gemv_vec(struct oct_kbuild *b) {
     struct lp_kernel *k = b->k;
     const int64_t block = (int64_t)g->vectors * g->lanes, blocks = l->outputs / block, rest = l->outputs % block,
                   bytes = g->quads * QUAD * block;
-    /* Where there is work for several threads they share whole blocks; each makes its own bytes. */
-    int64_t shares = 1;
-    for (int64_t n = 2; n <= MOST_SHARES && !rest && g->staged < 0 && l->outputs * l->terms >= FEWEST_SHARED; n++)
-        if (blocks % n == 0) shares = n;
-    const int32_t share = lp_range(k, "share", shares);
+    /* Threads share blocks; each makes its own bytes. */
+    const int64_t pieces = b->threads > 1 && g->staged < 0 ? blocks + (rest > 0) : 1;
+    lp_range_of(k, "whole", 1, pieces);
     build_codes(g);
-    struct lp_addr channel = lp_plus(lp_at(0), share, blocks / shares * block),
-                   w = lp_plus(lp_at(0), share, blocks / shares * bytes);
-    if (blocks > shares) {
-        const int32_t i = lp_loop(k, "block", blocks / shares);
-        channel = lp_plus(channel, i, block);
-        w = lp_plus(w, i, bytes);
+    for (int whole = 1; whole >= 0; whole--) {
+        const int64_t first = whole ? 0 : blocks, trip = whole ? blocks : rest > 0, count = whole ? block : rest;
+        struct lp_addr channel = lp_at(first * block), w = lp_at(first * bytes);
+        const bool loop = trip > 1 || (trip && pieces > 1);
+        if (loop) {
+            const int32_t i = lp_piece(k, "block", first, trip);
+            channel = lp_plus(channel, i, block);
+            w = lp_plus(w, i, bytes);
+        }
+        if (trip) build_block(g, (int)((count + g->lanes - 1) / g->lanes), count, channel, w);
+        if (loop) lp_end(k);
     }
-    if (blocks) build_block(g, g->vectors, block, channel, w);
-    if (blocks > shares) lp_end(k);
-    if (rest) build_block(g, (int)((rest + g->lanes - 1) / g->lanes), rest, lp_at(blocks * block), lp_at(blocks * bytes));
     if (g->staged >= 0) {
         const int32_t i = lp_loop(k, "i", l->outputs);
         const struct lp_addr to = lp_plus(lp_at(b->out.at.offset), i, b->out.at.stride[b->out.at.rank - 1]);

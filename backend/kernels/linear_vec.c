@@ -460,10 +460,10 @@ static bool build(struct oct_kbuild *b, struct oct_shape (*shape_of)(const struc
     const bool refused =
         blocks_of(&v->r, how, block, false, NULL) || (v->l.outputs % block && recipe_of_rest(&v->r, how, block) != how);
     v->s = oct_shape_cut(whole, bytes_of_code(&v->r, how, refused));
-    plan_parts(v);
     /* blocks of channels are pieces; codes that are staged are moved for all channels at once */
-    const int64_t pieces = b->threads > 1 && v->s.out_channel == 1 ? v->blocks : 1;
-    oct_shape_share(b, &v->s, pieces);
+    const int64_t pieces = b->threads > 1 && v->s.out_channel == 1 ? (v->l.outputs + block - 1) / block : 1;
+    oct_shape_share(b, &v->s, pieces, b->way.pixels);
+    plan_parts(v);
     open_all(v);
     explain(v);
     const int32_t band = lp_range_of(k, "band", v->s.bands, pieces);

@@ -13,34 +13,52 @@ static bool is_flat(const struct oct_shape *s) {
 
 static int64_t seen_by(const struct oct_shape *s, int64_t rows) { return (rows - 1) * s->sy + (s->kh - 1) * s->dy + 1; }
 
+/* A long row as `rows` rows. */
+static void cut_row(struct oct_shape *s, int64_t rows) {
+    const int64_t pixels = s->h * s->w;
+    s->h = s->oh = rows;
+    s->w = s->ow = pixels / rows;
+    s->in_row = s->w * s->in_col;
+    s->out_row = s->ow * s->out_col;
+}
+/* Bands of so many rows. */
+static void cut_bands(struct oct_shape *s, int64_t rows) {
+    s->cols = (s->ow - 1) * s->sx + s->kw;
+    s->pitch = s->cols * s->c;
+    s->rows = rows;
+    s->bands = s->oh / rows;
+    s->seen = seen_by(s, rows);
+}
+
 struct oct_shape oct_shape_cut(struct oct_shape s, int64_t bytes) {
     if (s.flat) {
         const int64_t pixels = s.h * s.w, most = SCRATCH_BYTES / bytes / s.c;
         int64_t parts = 1;
         while (parts < pixels && (pixels % parts || pixels / parts > most)) parts++;
-        s.h = s.oh = parts;
-        s.w = s.ow = pixels / parts;
-        s.in_row = s.w * s.in_col;
-        s.out_row = s.ow * s.out_col;
+        cut_row(&s, parts);
     }
-    s.cols = (s.ow - 1) * s.sx + s.kw;
-    s.pitch = s.cols * s.c;
-    s.rows = 1;
+    cut_bands(&s, 1);
+    int64_t best = 1;
     for (int64_t rows = 2; rows <= s.oh; rows++) /* as many as divide the rows and fit */
-        if (s.oh % rows == 0 && seen_by(&s, rows) * s.pitch * bytes <= SCRATCH_BYTES) s.rows = rows;
-    s.bands = s.oh / s.rows;
-    s.seen = seen_by(&s, s.rows);
+        if (s.oh % rows == 0 && seen_by(&s, rows) * s.pitch * bytes <= SCRATCH_BYTES) best = rows;
+    cut_bands(&s, best);
     return s;
 }
 
-void oct_shape_share(const struct oct_kbuild *b, struct oct_shape *s, int64_t pieces) {
+void oct_shape_share(const struct oct_kbuild *b, struct oct_shape *s, int64_t pieces, int64_t tile) {
     const double little = 0.03;
+    const int64_t pixels = s->h * s->w, fewest = 4 * tile; /* of a shorter row, too many would not be a tile's */
     int64_t best = s->rows;
     for (int64_t rows = s->rows; rows >= 1 && oct_k_idle(b, s->oh / best * pieces) > little; rows--)
         if (s->oh % rows == 0 && oct_k_idle(b, s->oh / rows * pieces) < oct_k_idle(b, s->oh / best * pieces)) best = rows;
-    s->rows = best;
-    s->bands = s->oh / best;
-    s->seen = seen_by(s, best);
+    for (int even = 1; even >= 0 && s->flat && oct_k_idle(b, s->oh / best * pieces) > little; even--)
+        for (int64_t n = s->oh; n * fewest <= pixels; n++)
+            if (pixels % n == 0 && (!even || pixels / n % tile == 0) && oct_k_idle(b, n * pieces) <= little) {
+                cut_row(s, n);
+                best = 1;
+                break;
+            }
+    cut_bands(s, best);
 }
 
 struct oct_shape oct_shape_of_conv(const struct oct_kbuild *b) {

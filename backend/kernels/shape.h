@@ -20,8 +20,8 @@ struct oct_shape {
 struct oct_shape oct_shape_of_conv(const struct oct_kbuild *b), oct_shape_of_dense(const struct oct_kbuild *b);
 /* Cuts it into bands, a long row into rows, as `bytes` of scratch per code allow. */
 struct oct_shape oct_shape_cut(struct oct_shape s, int64_t bytes);
-/* Cuts it into lower bands where threads would else have unequal shares, a band being so many `pieces`. Rows that two bands see
- * are copied for both. */
-void oct_shape_share(const struct oct_kbuild *b, struct oct_shape *s, int64_t pieces);
+/* Cuts it into lower bands, a long row into more rows, where threads would else have unequal shares, a band being so many
+ * `pieces`, pixels being computed by tiles. Rows that two bands see are copied for both. */
+void oct_shape_share(const struct oct_kbuild *b, struct oct_shape *s, int64_t pieces, int64_t tile);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "../kernels/map.h"
 
+#include <math.h>
 #include <string.h>
 
 struct value {
@@ -170,15 +171,21 @@ static bool joins(const struct oct_node *part, const struct oct_node *concat) {
 /* ---- threads
  * ------------------------------------------------------------------------------------------------------------------------ */
 
-/* Threads meet before and after a step that they share. That costs a tenth of a microsecond where all arrive together, and more
- * where they do not: less is not worth sharing. */
-static void share(const struct planner *pl, struct oct_step *s) {
-    enum { MACS = 50000, ELEMENTS = 8000 };
-    if (pl->opt->threads < 2) return;
+/* What a step takes: as its kernel predicts, or about so much. */
+static double cycles_of(const struct oct_step *s) {
+    const bool vectors = s->b.target->vector_bits >= 256;
     int64_t elements = oct_layout_elements(&s->b.out.at);
+    if (s->kind == OCT_STEP_NODE && s->b.way.cycles < HUGE_VAL) return s->b.way.cycles;
     for (int i = 0; i < s->b.nin; i++)
         if (s->in_root[i] >= 0 && oct_layout_elements(&s->b.in[i].at) > elements) elements = oct_layout_elements(&s->b.in[i].at);
-    if ((s->kind != OCT_STEP_NODE || oct_macs(s->node) < MACS) && elements < ELEMENTS) return;
+    const int64_t macs = s->kind == OCT_STEP_NODE ? oct_macs(s->node) : 0;
+    return vectors ? (double)macs / 8 + (double)elements / 2 : (double)(macs + elements);
+}
+/* Threads meet before and after a step that they share: some hundred cycles where all arrive together, and more where they do
+ * not; and what one of them made comes slowly to another. Less than a microsecond is not worth it. */
+static void share(const struct planner *pl, struct oct_step *s) {
+    enum { LEAST_CYCLES = 2500 };
+    if (pl->opt->threads < 2 || cycles_of(s) < LEAST_CYCLES) return;
     s->split = lp_share(s->b.k) && lp_units(s->b.k) > 1;
 }
 static void finish(const struct planner *pl, struct oct_step *s) {
@@ -427,7 +434,8 @@ bool oct_plan_make(struct oct_ctx *cx, struct oct_arena *a, struct oct_module *m
         add_copy(&pl, n, v ? &v->at : &outer, v ? v->root : -1, &outer, root);
     }
     if (pl.untuned)
-        oct_note(cx, opt->tuned->span, "%d layers have a shape that is not in this file: they are built as costs say", pl.untuned);
+        oct_note(cx, opt->tuned->span, "%d layers have a shape that is not in this file: they are built as costs say",
+                 pl.untuned);
     ok = ok && oct_error_count(cx) == errors; /* a tuner's file that a layer refused */
     if (ok) oct_plan_memory(p, a);
     return ok;

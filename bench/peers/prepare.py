@@ -104,7 +104,7 @@ THREADS = 2
 SHARED_RUN = """#include "net.h"
 #include "octavo_team.h"
 static struct octavo_pool pool;
-int shared_start(int parts) { return octavo_pool_start(&pool, parts); }
+int shared_start(int parts) { return octavo_pool_start(&pool, parts < NET_MAX_PARTS ? parts : NET_MAX_PARTS); }
 int shared_run(const void *x, void *y, void *arena) {
     struct net_job job = {x, y, arena};
     octavo_pool_run(&pool, net_job_part, &job);
