@@ -3,8 +3,10 @@
 
 enum { QUAD = 4, UNROLL = 1, FEW = 4 /* steps that are all written out */ };
 
-struct lp_val oct_dots_ones(struct lp_kernel *k, int lanes) {
-    return lp_op1(k, "ones", LP_OP_splat, lp_vector(LP_I16, 2 * lanes), lp_int(LP_I16, 1));
+int32_t oct_dots_ones(struct oct_kbuild *b, int lanes) {
+    int16_t *one = OCT_NEW_N(b->arena, int16_t, 2 * lanes);
+    for (int l = 0; l < 2 * lanes; l++) one[l] = 1;
+    return oct_k_const(b, "ones", LP_I16, 2 * lanes, one);
 }
 
 /* ---- steps ------------------------------------------------------------------------------------------------------------------
@@ -46,7 +48,9 @@ static void build_quad(const struct oct_dots *s, int pixels, bool fresh, struct 
 }
 
 static void widen_to(const struct oct_dots *s, struct lp_val acc, struct lp_val sum) {
-    add_to(s->b->k, acc, lp_op2(s->b->k, NULL, LP_OP_madd16, sum, s->ones));
+    struct lp_kernel *k = s->b->k;
+    const struct lp_val ones = lp_load(k, NULL, lp_vector(LP_I16, 2 * s->lanes), s->ones, lp_at(0));
+    add_to(k, acc, lp_op2(k, NULL, LP_OP_madd16, sum, ones));
 }
 
 /* Sums of 16 bits for a tile. */
@@ -130,6 +134,10 @@ static void build_steps(const struct oct_dots *s, const char *name, int pixels, 
              acc);
 }
 
+static struct lp_addr sum_at(const struct oct_dots *s, int pixel, int i) {
+    return lp_at((pixel * (int64_t)s->vectors + i) * s->lanes);
+}
+
 /* Accumulators of 16 bits over `quads` quads, then widened. */
 static void build_flushed(const struct oct_dots *s, int pixels, int64_t quads, struct lp_addr x, struct lp_addr w,
                           oct_madd_row *acc) {
@@ -140,11 +148,18 @@ static void build_flushed(const struct oct_dots *s, int pixels, int64_t quads, s
         for (int i = 0; i < s->vectors; i++) lp_set(k, sum[q][i], lp_int(LP_I16, 0));
     build_steps(s, "i", pixels, quads, 1, UNROLL, step_short, x, w, sum);
     for (int q = 0; q < pixels; q++)
-        for (int i = 0; i < s->vectors; i++) widen_to(s, acc[q][i], sum[q][i]);
+        for (int i = 0; i < s->vectors; i++) {
+            if (s->sums >= 0) lp_load_to(k, acc[q][i], s->sums, sum_at(s, q, i));
+            widen_to(s, acc[q][i], sum[q][i]);
+            if (s->sums >= 0) lp_store(k, s->sums, sum_at(s, q, i), acc[q][i]);
+        }
 }
 
 void oct_dots_build(const struct oct_dots *s, int pixels, struct lp_addr x, struct lp_addr w, oct_madd_row *acc) {
     struct lp_kernel *k = s->b->k;
+    const bool kept = s->how > OCT_DOTS_AT_ONCE && s->sums >= 0;
+    for (int q = 0; kept && q < pixels; q++)
+        for (int i = 0; i < s->vectors; i++) lp_store(k, s->sums, sum_at(s, q, i), acc[q][i]);
     if (s->runs > 1) {
         const int32_t run = lp_loop(k, "ky", s->runs);
         x = lp_plus(x, run, s->step);
@@ -169,6 +184,8 @@ void oct_dots_build(const struct oct_dots *s, int pixels, struct lp_addr x, stru
                           acc);
     }
     if (s->runs > 1) lp_end(k);
+    for (int q = 0; kept && q < pixels; q++)
+        for (int i = 0; i < s->vectors; i++) lp_load_to(k, acc[q][i], s->sums, sum_at(s, q, i));
 }
 
 /* ---- costs ------------------------------------------------------------------------------------------------------------------
@@ -178,7 +195,7 @@ void oct_dots_build(const struct oct_dots *s, int pixels, struct lp_addr x, stru
  * wait in memory; beside those of one step there is room for both. */
 int oct_dots_most(const struct oct_target *t, int how, int64_t vectors) {
     const bool both = how > 1 && how <= OCT_DOTS_AT_ONCE;
-    const int64_t beside = vectors + 2 + (how == 1),
+    const int64_t beside = vectors + (how == OCT_DOT4 || both ? 2 : 3),
                   most = vectors == OCT_MADD_VECTORS ? 1 : (t->registers - beside) / (both ? 2 * vectors : vectors);
     return most < 1 ? 1 : most > OCT_MADD_PIXELS ? OCT_MADD_PIXELS : (int)most;
 }

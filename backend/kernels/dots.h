@@ -19,9 +19,11 @@ struct oct_dots {
     int64_t pixel;          /* distance of pixels in codes */
     int64_t runs, step;     /* runs of `quads` quads each, `step` codes from one to the next */
     int64_t quads;
-    struct lp_val ones; /* 2 lanes ones of 16 bits, made outside of loops (oct_dots_ones) */
+    int32_t ones; /* buffer of oct_dots_ones; not for dot4 */
+    int32_t sums; /* scratch for the accumulators of 32 bits of a tile while those of 16 are in use; -1: in registers */
 };
-struct lp_val oct_dots_ones(struct lp_kernel *k, int lanes);
+/* A vector of ones as a constant. It is read where it is used: gcc would keep it in a register that the sums need. */
+int32_t oct_dots_ones(struct oct_kbuild *b, int lanes);
 /* acc[pixel][vector] += all products; x and w: of the first pixel's first quad. */
 void oct_dots_build(const struct oct_dots *s, int pixels, struct lp_addr x, struct lp_addr w, oct_madd_row *acc);
 

@@ -45,8 +45,7 @@ struct conv {
     int parts;
     int64_t blocks; /* of all parts */
     struct source pairs, bytes;
-    struct lp_val ones;
-    int32_t bias, staged; /* buffers; -1: not needed */
+    int32_t bias, staged, sums, ones; /* buffers; -1: not needed */
     int64_t staged_channels;
 };
 
@@ -80,14 +79,20 @@ bool oct_fits_dense_vec(const struct oct_kbuild *b) {
 /* ---- ways -------------------------------------------------------------------------------------------------------------------
  */
 
-/* Vector operations for all pixels of a row of the result for one block, a row of the window. */
+/* Vector operations for all pixels of a row of the result for one block, a row of the window. Pairs in as many registers as there
+ * are are no good default: gcc spills two of twelve sums and is a third slower, where others gain a thirtieth. */
 static double block_cost(const struct oct_kbuild *b, const struct oct_shape *s, int how, int64_t pixels, int64_t vectors) {
     const int64_t length = s->kw * s->c;
-    if (how == OCT_PAIRS) return (double)((length + 1) / 2 * oct_madd_cost(s->ow, pixels, vectors));
-    return oct_dots_cost(b->target, how, s->ow, pixels, vectors, (length + 3) / 4);
+    if (how != OCT_PAIRS) return oct_dots_cost(b->target, how, s->ow, pixels, vectors, (length + 3) / 4);
+    const bool full = pixels > 1 && (pixels + 1) * vectors + 3 > b->target->registers;
+    return (double)((length + 1) / 2 * oct_madd_cost(s->ow, pixels, vectors)) * (full ? 1.05 : 1.0);
 }
 static int pixels_for(const struct oct_kbuild *b, const struct oct_shape *s, int how, int64_t vectors) {
-    return how == OCT_PAIRS ? oct_madd_pixels(b->target, s->ow, vectors) : oct_dots_pixels(b->target, how, s->ow, vectors);
+    if (how != OCT_PAIRS) return oct_dots_pixels(b->target, how, s->ow, vectors);
+    int best = 1;
+    for (int p = 2; p <= oct_madd_most(b->target, vectors); p++)
+        if (block_cost(b, s, how, p, vectors) < block_cost(b, s, how, best, vectors)) best = p;
+    return best;
 }
 static int most_pixels(const struct oct_kbuild *b, int how, int64_t vectors) {
     return how == OCT_PAIRS ? oct_madd_most(b->target, vectors) : oct_dots_most(b->target, how, vectors);
@@ -293,7 +298,14 @@ static void open_all(struct conv *v) {
     open_source(v, &v->pairs, false);
     open_source(v, &v->bytes, true);
     open_bias(v, padded);
-    v->staged = -1;
+    v->sums = v->staged = v->ones = -1;
+    if (v->bytes.used && b->way.recipe > 0) v->ones = oct_dots_ones(b, v->lanes);
+    int64_t most = 0; /* vectors of a tile that is summed in 16 bits first */
+    for (int i = 0; i < v->parts; i++) {
+        const struct part *p = &v->part[i];
+        if (p->how > OCT_DOTS_AT_ONCE && p->pixels * p->vectors > most) most = p->pixels * p->vectors;
+    }
+    if (2 * most > b->target->registers / 2) v->sums = oct_k_scratch(b, "sums", LP_I32, most * v->lanes);
     if (s->out_channel != 1) {
         v->staged_channels = padded;
         v->staged = oct_k_scratch(b, "codes", oct_k_elem(b->node->type.dtype), s->rows * s->ow * padded);
@@ -336,7 +348,8 @@ static void build_sums(struct conv *v, const struct part *p, int pixels, const s
                                      .runs = v->s.kh,
                                      .step = step,
                                      .quads = groups,
-                                     .ones = v->ones};
+                                     .ones = v->ones,
+                                     .sums = v->sums};
         oct_dots_build(&sum, pixels, at->x, at->w, acc);
     }
 }
@@ -477,7 +490,6 @@ static bool build(struct oct_kbuild *b, struct oct_shape (*shape_of)(const struc
     if (v->bytes.direct) v->bytes.x = lp_plus(x, band, v->s.rows * v->s.in_row);
     if (v->pairs.used) oct_wide_build(&v->pairs.in, band, x);
     if (v->bytes.used && !v->bytes.direct) oct_wide_build(&v->bytes.in, band, x);
-    if (v->bytes.used && how > 0) v->ones = oct_dots_ones(k, v->lanes);
     for (int i = 0; i < v->parts; i++) build_part(v, &v->part[i], v->staged >= 0 ? lp_at(0) : y);
     if (v->staged >= 0) build_unstaging(v, y);
     if (batch) lp_end(k);

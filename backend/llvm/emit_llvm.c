@@ -195,6 +195,9 @@ static LLVMValueRef layer(struct gen *g, const struct oct_function *f) {
     LLVMSetLinkage(g->fn, LLVMInternalLinkage);
     oct_ll_debug_function(g, g->fn, f->name, f->line, true);
     attribute(g, g->fn, whole_function, "noinline", 0); /* one function a layer, one frame at a time */
+    if (g->isa >= LP_ISA_AVX2 &&
+        g->isa <= LP_ISA_VNNI) /* not told before it knows what it spills, LLVM leaves vectors unaligned */
+        attribute_text(g, g->fn, "stackrealign", "");
     describe_buffers(g, &names);
     if (k->has_range) {
         LLVMSetValueName2(LLVMGetParam(g->fn, (unsigned)k->nbufs), "lo", 2);
