@@ -191,8 +191,8 @@ void oct_dots_build(const struct oct_dots *s, int pixels, struct lp_addr x, stru
 /* ---- costs ------------------------------------------------------------------------------------------------------------------
  */
 
-/* Beside the accumulators: weights, a quad of codes, a product, the ones. Accumulators of 32 bits beside those of 16 of a loop
- * wait in memory; beside those of one step there is room for both. */
+/* Beside the accumulators: weights, a quad of codes, a product, one more for gcc. Accumulators of 32 bits beside those of 16 of a
+ * loop wait in memory; beside those of one step there is room for both. */
 int oct_dots_most(const struct oct_target *t, int how, int64_t vectors) {
     const bool both = how > 1 && how <= OCT_DOTS_AT_ONCE;
     const int64_t beside = vectors + (how == OCT_DOT4 || both ? 2 : 3),
