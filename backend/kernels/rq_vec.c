@@ -380,11 +380,10 @@ struct lp_val oct_rqv_codes(const struct oct_rqv *v, const struct oct_rqv_loaded
 
 /* ---- storing --------------------------------------------------------------------------------------------------------------- */
 
-/* Codes of `n` vectors in their order, narrowed: two become i16, four bytes. */
+/* Codes of `n` vectors, narrowed: two become i16, four bytes. Runs of four lanes of one vector and the next alternate. */
 static struct lp_val narrowed(const struct oct_rqv *v, enum lp_elem elem, int n, const struct oct_rqv_piece *piece) {
-    struct lp_kernel *k = v->b->k;
     const bool bytes = elem != LP_I16;
-    const int vectors = bytes ? 4 : 2, lanes = v->lanes * vectors, run = 4; /* lanes of a vector in 16 bytes */
+    const int vectors = bytes ? 4 : 2;
     struct lp_val half[2], all;
     for (int i = 0; i < vectors / 2; i++) {
         struct lp_val a = piece[2 * i < n ? 2 * i : n - 1].y, b = piece[2 * i + 1 < n ? 2 * i + 1 : n - 1].y;
@@ -396,10 +395,23 @@ static struct lp_val narrowed(const struct oct_rqv *v, enum lp_elem elem, int n,
         all = op2(v, LP_OP_max, all, lp_int(elem, v->rq->qmin));
     if (v->rq->qmax < (elem == LP_U8 ? UINT8_MAX : elem == LP_I8 ? INT8_MAX : INT16_MAX))
         all = op2(v, LP_OP_min, all, lp_int(elem, v->rq->qmax));
-    uint8_t lane[64]; /* runs of the vectors alternate */
+    return all;
+}
+
+/* One vector's codes behind the other's. */
+static struct lp_val in_order(const struct oct_rqv *v, struct lp_val all) {
+    enum { RUN = 4 }; /* lanes of a vector in 16 bytes */
+    uint8_t lane[64];
+    const int lanes = all.type.lanes, vectors = lanes / v->lanes;
     for (int i = 0; i < vectors; i++)
-        for (int l = 0; l < v->lanes; l++) lane[i * v->lanes + l] = (uint8_t)((l / run * vectors + i) * run + l % run);
-    return lp_shuffle(k, "codes", all, all, lanes, lane);
+        for (int l = 0; l < v->lanes; l++) lane[i * v->lanes + l] = (uint8_t)((l / RUN * vectors + i) * RUN + l % RUN);
+    return lp_shuffle(v->b->k, "codes", all, all, lanes, lane);
+}
+
+static struct lp_val part_of(const struct oct_rqv *v, struct lp_val x, int from, int n) {
+    uint8_t lane[64];
+    for (int l = 0; l < n; l++) lane[l] = (uint8_t)(from + l);
+    return lp_shuffle(v->b->k, NULL, x, x, n, lane);
 }
 
 /* Is b right behind a? */
@@ -415,12 +427,22 @@ static void store_lanes(const struct oct_rqv *v, int32_t buf, struct lp_addr at,
     while (count > 0) {
         int n = 1;
         while (2 * n <= count) n *= 2;
-        uint8_t lane[64];
-        for (int l = 0; l < n; l++) lane[l] = (uint8_t)(from + l);
-        lp_store(v->b->k, buf, at, n == x.type.lanes ? x : lp_shuffle(v->b->k, NULL, x, x, n, lane));
+        lp_store(v->b->k, buf, at, n == x.type.lanes ? x : part_of(v, x, from, n));
         at = lp_offset(at, n);
         from += n;
         count -= n;
+    }
+}
+
+/* Four pieces of eight bytes that lie apart: two by two out of the halves of all, without moves of single bytes' worth of lanes
+ * across the halves, which machines of 256 bits are slow at. */
+static void store_apart(const struct oct_rqv *v, int32_t buf, struct lp_val all, int n, const struct oct_rqv_piece *piece) {
+    const struct lp_val low = part_of(v, all, 0, 16), high = part_of(v, all, 16, 16);
+    for (int i = 0; i < n; i += 2) {
+        uint8_t lane[16];
+        for (int l = 0; l < 16; l++) lane[l] = (uint8_t)(l / 8 * 4 + i * 4 + l % 8 / 4 * 16 + l % 4);
+        const struct lp_val two = lp_shuffle(v->b->k, "codes", low, high, 16, lane);
+        for (int j = i; j < i + 2 && j < n; j++) store_lanes(v, buf, piece[j].at, two, j % 2 * 8, piece[j].count);
     }
 }
 
@@ -430,7 +452,14 @@ void oct_rqv_store(const struct oct_rqv *v, int32_t buf, int n, const struct oct
     for (int first = 0; first < n; first += at_once) {
         const struct oct_rqv_piece *p = piece + first;
         const int here = n - first < at_once ? n - first : at_once;
-        struct lp_val codes = narrowed(v, elem, here, p);
+        const struct lp_val all = narrowed(v, elem, here, p);
+        bool apart = all.type.lanes == 32 && v->lanes == 8;
+        for (int i = 1; i < here; i++) apart &= !follows(&p[i - 1], &p[i], v->lanes);
+        if (apart) {
+            store_apart(v, buf, all, here, p);
+            continue;
+        }
+        const struct lp_val codes = in_order(v, all);
         for (int i = 0, next; i < here; i = next) {
             int count = p[i].count;
             for (next = i + 1; next < here && follows(&p[next - 1], &p[next], v->lanes); next++) count += p[next].count;

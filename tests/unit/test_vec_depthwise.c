@@ -17,7 +17,7 @@ static void check(const struct shape *s, const struct codes *c, bool bias, uint6
 
 static void channels(void **state) {
     (void)state;
-    static const int channels[] = {8, 9, 13, 15, 16, 17, 24, 31, 32, 33, 37, 64, 80};
+    static const int channels[] = {4, 5, 7, 8, 9, 13, 15, 16, 17, 24, 31, 32, 33, 37, 64, 80};
     static const char *const attrs[] = {"pad=1", "", "pad=(0,0,1,1) stride=2"};
     uint64_t r = 3;
     for (size_t i = 0; i < sizeof channels / sizeof *channels; i++)
@@ -49,6 +49,11 @@ static const struct shape windows[] = {
     {1, 8, 1, 1, 3, 3, 8, 8, "pad=4"},
     {1, 8, 1, 1, 6, 9, 3, 2, "pad=(1,0,1,1) stride=(2,1)"},
     {1, 8, 1, 1, 4, 4, 3, 3, "pad=1 stride=(3,4)"},
+    {1, 8, 1, 1, 9, 9, 3, 3, "pad=1 dilation=2"},
+    {1, 9, 1, 1, 9, 11, 3, 3, "pad=(2,3,2,3) dilation=(2,3)"},
+    {1, 8, 1, 1, 9, 9, 3, 2, "pad=1 dilation=(1,2) stride=2"},
+    {1, 8, 1, 1, 4, 29, 3, 3, "pad=1"},
+    {1, 6, 1, 1, 7, 17, 5, 5, "pad=2"},
 };
 static void windows_and_edges(void **state) {
     (void)state;
@@ -63,8 +68,7 @@ static void windows_and_edges(void **state) {
 static void left_to_the_scalar_kernel(void **state) {
     (void)state;
     static const struct shape shapes[] = {
-        {1, 8, 1, 1, 9, 9, 3, 3, "pad=1 dilation=2"},
-        {1, 7, 1, 1, 5, 5, 3, 3, "pad=1"},
+        {1, 3, 1, 1, 5, 5, 3, 3, "pad=1"},
         {1, 8, 1, 1, 9, 9, 9, 8, "pad=4"},
     };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) check(&shapes[i], &codes[0], true, i, false);
