@@ -26,6 +26,7 @@ struct kc {
     const struct oct_target *target;    /* of the kernels to come */
     struct oct_kbuild last;             /* the kernel that ran last */
     const struct oct_kernel_info *info; /* its row */
+    bool share_all;                     /* check shares of every kernel, not of each third */
     int shared;                         /* kernels of which shares were checked */
     int runs, sample;                   /* of the kernels run, each sample-th is also compared as C (0: all) */
     struct kc_ran ran[4000];
@@ -275,7 +276,7 @@ static inline void kc_run_layout(struct oct_exec *ex, const struct oct_node *n, 
     kc_move(&b.out.at, size, own, got, true);
     if (memcmp(own, r->after[result], (size_t)b.out.at.size * size))
         fail_msg("%s: kernel %s, layout %d writes outside its result", text, info->name, how);
-    if (kc.runs % 3 == 0) kc_check_shares(b, r, result, text);
+    if (kc.share_all || kc.runs % 3 == 0) kc_check_shares(b, r, result, text);
 }
 
 /* A model without its first line whose last node is the op; parsed. */
