@@ -4,6 +4,7 @@
 
 #include "../../ir/interp.h"
 #include "fixed.h"
+#include "map.h"
 #include "real.h"
 #include "window.h"
 
@@ -39,14 +40,17 @@ static bool eight_bits(const struct oct_kbuild *b) {
 /* What both fixed-point forms walk: the largest code of a row, and the exponential of a code's distance to it, by table. */
 struct codes {
     int32_t in, out, table;
+    int32_t kept; /* scratch: the exponentials of a row, where the target has vectors; else -1, and they are looked up twice */
+    int step;     /* from one of them to the next */
     int axis, loops;
     struct lp_addr at[2];
     struct lp_val max;
 };
-static struct codes open_row(struct oct_kbuild *b, const int32_t *exponential) {
+static struct codes open_row(struct oct_kbuild *b, const int32_t *exponential, int step) {
     struct lp_kernel *k = b->k;
-    struct codes c = {.in = oct_k_in(b, 0), .out = oct_k_out(b), .axis = axis_of(b)};
+    struct codes c = {.in = oct_k_in(b, 0), .out = oct_k_out(b), .step = step, .axis = axis_of(b)};
     c.table = oct_k_const(b, "exponential", LP_I32, 256, exponential);
+    c.kept = oct_vec_lanes(b->target, LP_I64) > 1 ? oct_k_scratch(b, "kept", LP_I32, b->out.at.dim[c.axis] * step) : -1;
     c.loops = rows(b, c.axis, c.at);
     struct lp_type code = lp_scalar((enum lp_elem)k->buf[c.in].elem);
     struct lp_val top = lp_reg(k, code, "top");
@@ -62,10 +66,35 @@ static struct lp_val exponential_of(struct oct_kbuild *b, const struct codes *c,
     d = lp_op2(b->k, NULL, LP_OP_and, d, lp_int(LP_I32, 255)); /* changes nothing: says that the table holds it */
     return lp_load(b->k, NULL, lp_scalar(LP_I32), c->table, lp_indexed(lp_at(0), d, 0, 255));
 }
+/* v less the zero point; a scalar, or a vector of i32. */
 static void store_clamped(struct oct_kbuild *b, const struct codes *c, struct lp_addr at, struct lp_val v) {
     const enum oct_dtype t = b->node->type.dtype;
-    v = lp_op2(b->k, NULL, LP_OP_max, v, lp_int(LP_I32, oct_dtype_min(t)));
-    oct_k_store_code(b, c->out, at, lp_op2(b->k, NULL, LP_OP_min, v, lp_int(LP_I32, oct_dtype_max(t))));
+    const int32_t zero = oct_zero(b->node->type.q, 0), lo = (int32_t)oct_dtype_min(t), hi = (int32_t)oct_dtype_max(t);
+    v = lp_op2(b->k, NULL, LP_OP_add_nw, v, lp_int(LP_I32, zero));
+    if (v.type.lanes > 1 && oct_dtype_size(t) == 1) {
+        lp_store(b->k, c->out, at, oct_k_bytes_of(b, 1, &v, lo, hi));
+        return;
+    }
+    v = lp_op2(b->k, NULL, LP_OP_max, v, lp_int(LP_I32, lo));
+    oct_k_store_code(b, c->out, at, lp_op2(b->k, NULL, LP_OP_min, v, lp_int(LP_I32, hi)));
+}
+
+/* The exponential at the row's position i, which is kept for later. */
+static struct lp_val first_look(struct oct_kbuild *b, const struct codes *c, struct along *a) {
+    struct lp_addr at[2] = {c->at[1], lp_at(0)};
+    a->loops = 0;
+    oct_k_loop(b, "i", b->out.at.dim[c->axis], &at[0], b->in[0].at.stride[c->axis], &at[1], c->step, &a->loops);
+    const struct lp_val e = exponential_of(b, c, at[0]);
+    if (c->kept >= 0) lp_store(b->k, c->kept, at[1], e);
+    return e;
+}
+/* fn for the kept exponentials of a row, as many at once as 64 bits for each allow. */
+static void each_kept(struct oct_kbuild *b, const struct codes *c, oct_chunk_fn *fn, void *user) {
+    const int64_t n = b->out.at.dim[c->axis], stride[2] = {b->out.at.stride[c->axis], c->step};
+    const int lanes = n > 1 && stride[0] != 1 ? 1 : oct_vec_lanes(b->target, LP_I64);
+    if (lanes == 1) oct_k_fallback(b, "scalar code: elements that are no neighbours in memory");
+    else if (n >= lanes) oct_k_say_lanes(b, lanes);
+    oct_k_chunks(b, "i", n, lanes, OCT_FEWEST, 2, stride, (struct lp_addr[]){c->at[0], lp_at(0)}, fn, user);
 }
 
 bool oct_fits_softmax(const struct oct_kbuild *b) {
@@ -73,6 +102,43 @@ bool oct_fits_softmax(const struct oct_kbuild *b) {
     /* 2^17 S shifted by the bits of the quotient fits 63 bits */
     double w = round(0x1p16 / (double)oct_scale(b->node->type.q, 0));
     return w < 0x1p30 && (double)b->out.at.dim[axis_of(b)] * 0x1p40 * (w / 0x1p16 + 2) * 2 < 0x1p63;
+}
+
+/* Numerator and divisor, (2 T W + 2^16 S) / (2^17 S), are integers below 2^53, T <= 2^23 and S <= n 2^23. Then the floor of the
+ * rounded quotient is that of the quotient: below an integer k it is by 1 / divisor at least, k divisor <= 2^53, so that k does
+ * not round to it. */
+static bool quotients_are_exact(const struct oct_kbuild *b, int axis, int64_t w) {
+    return 0x1p24 * (double)w + (double)b->out.at.dim[axis] * 0x1p40 < 0x1p53;
+}
+/* A sum below 2^47 as a double. */
+static struct lp_val double_of(struct lp_kernel *k, struct lp_val sum) {
+    const struct lp_type i32 = lp_scalar(LP_I32), f64 = lp_scalar(LP_F64);
+    const struct lp_val high = lp_op1(k, NULL, LP_OP_cvt, i32, lp_shift(k, NULL, LP_OP_sar, sum, 16)),
+                        low = lp_op1(k, NULL, LP_OP_cvt, i32, lp_op2(k, NULL, LP_OP_and, sum, lp_int(LP_I64, 0xffff)));
+    return lp_op2(k, "sum", LP_OP_fadd,
+                  lp_op2(k, NULL, LP_OP_fmul, lp_op1(k, NULL, LP_OP_i2d, f64, high), lp_flt(LP_F64, 0x1p16)),
+                  lp_op1(k, NULL, LP_OP_i2d, f64, low));
+}
+struct quotient {
+    const struct codes *c;
+    double factor;
+    struct lp_val half, divisor;
+};
+static struct lp_val for_all(struct lp_kernel *k, struct lp_val v, int lanes) {
+    return lanes > 1 ? lp_op1(k, "all", LP_OP_splat, lp_vector((enum lp_elem)v.type.elem, lanes), v) : v;
+}
+static void quotient(struct oct_kbuild *b, void *user, int lanes, const struct lp_addr *at) {
+    const struct quotient *q = user;
+    struct lp_kernel *k = b->k;
+    const struct lp_type none = {0};
+    struct lp_val e = lp_op1(k, NULL, LP_OP_i2d, none, lp_load(k, NULL, lp_vector(LP_I32, lanes), q->c->kept, at[1]));
+    e = lp_op2(k, NULL, LP_OP_fmul, e, lp_flt(LP_F64, q->factor));
+    e = lp_op2(k, NULL, LP_OP_fadd, e, for_all(k, q->half, lanes));
+    e = lp_op2(k, "q", LP_OP_fdiv, e, for_all(k, q->divisor, lanes));
+    const struct lp_val near = lp_op1(k, "near", LP_OP_d2i, none, e),
+                        above = lp_op2(k, NULL, LP_OP_lt, e, lp_op1(k, NULL, LP_OP_i2d, none, near));
+    store_clamped(b, q->c, at[0],
+                  lp_op3(k, "v", LP_OP_select, above, lp_op2(k, NULL, LP_OP_sub_nw, near, lp_int(LP_I32, 1)), near));
 }
 
 bool oct_build_softmax(struct oct_kbuild *b) {
@@ -87,12 +153,22 @@ bool oct_build_softmax(struct oct_kbuild *b) {
     int bits = 1;
     while (((int64_t)1 << bits) <= most) bits++;
 
-    struct codes c = open_row(b, exponential);
+    b->recipe = "table, exact quotient";
+    struct codes c = open_row(b, exponential, 1);
     struct lp_val sum = lp_reg(k, i64, "sum");
     lp_set(k, sum, lp_int(LP_I64, 0));
-    struct along a = walk(b, c.axis, c.at);
-    lp_op_to(k, sum, LP_OP_add_nw, 2, (struct lp_val[]){sum, lp_op1(k, NULL, LP_OP_cvt, i64, exponential_of(b, &c, a.in))}, 0);
+    struct along a;
+    lp_op_to(k, sum, LP_OP_add_nw, 2, (struct lp_val[]){sum, lp_op1(k, NULL, LP_OP_cvt, i64, first_look(b, &c, &a))}, 0);
     oct_k_close(b, a.loops);
+    if (c.kept >= 0 && quotients_are_exact(b, c.axis, w)) {
+        struct quotient q = {&c, 2.0 * (double)w, double_of(k, sum), lp_flt(LP_F64, 0)};
+        q.divisor = lp_op2(k, "divisor", LP_OP_fmul, q.half, lp_flt(LP_F64, 0x1p17));
+        q.half = lp_op2(k, "half", LP_OP_fmul, q.half, lp_flt(LP_F64, 0x1p16));
+        each_kept(b, &c, quotient, &q);
+        oct_k_close(b, c.loops);
+        return true;
+    }
+    if (c.kept >= 0) oct_k_fallback(b, "scalar code: quotients of more than 53 bits");
     a = walk(b, c.axis, c.at);
     /* v = floor((2 T W + 2^16 S) / (2^17 S)) */
     struct lp_val rest = lp_op1(k, "rest", LP_OP_cvt, i64, exponential_of(b, &c, a.in));
@@ -100,7 +176,7 @@ bool oct_build_softmax(struct oct_kbuild *b) {
     lp_op_to(k, rest, LP_OP_mul_nw, 2, (struct lp_val[]){rest, lp_int(LP_I64, 2 * (w >> common))}, 0);
     lp_op_to(k, rest, LP_OP_add_nw, 2, (struct lp_val[]){rest, half}, 0);
     struct lp_val v = lp_reg(k, i32, "v");
-    lp_set(k, v, lp_int(LP_I32, oct_zero(qy, 0)));
+    lp_set(k, v, lp_int(LP_I32, 0));
     lp_note(k, "quotient of rest by the sum, bit by bit");
     for (int bit = bits - 1; bit >= 0; bit--) {
         struct lp_val part = lp_shift(k, "part", LP_OP_shl, sum, 17 - common + bit);
@@ -115,7 +191,6 @@ bool oct_build_softmax(struct oct_kbuild *b) {
     store_clamped(b, &c, a.out, v);
     oct_k_close(b, a.loops);
     oct_k_close(b, c.loops);
-    b->recipe = "table, exact quotient";
     return true;
 }
 
@@ -183,6 +258,26 @@ static struct lp_val reciprocal(struct lp_kernel *k, struct lp_val half, struct 
     return lp_op1(k, "reciprocal", LP_OP_mov, (struct lp_type){0}, shifted_saturated(k, x, 1));
 }
 
+/* One exponential, or a vector, by the reciprocal of the sum; both are positive, so are all shifts' operands. */
+struct product {
+    const struct codes *c;
+    struct lp_val reciprocal, down;
+};
+static void store_product(struct oct_kbuild *b, const struct product *p, struct lp_addr at, struct lp_val v) {
+    struct lp_kernel *k = b->k;
+    v = lp_shift(k, NULL, LP_OP_shr, lp_op2(k, NULL, LP_OP_add_nw, v, lp_int(LP_I64, (int64_t)1 << 30)), 31);
+    v = lp_op2(k, NULL, LP_OP_add_nw, lp_op2(k, NULL, LP_OP_shrv, v, for_all(k, p->down, v.type.lanes)), lp_int(LP_I64, 1));
+    v = lp_op1(k, "v", LP_OP_cvt, lp_scalar(LP_I32), lp_shift(k, NULL, LP_OP_shr, v, 1));
+    store_clamped(b, p->c, at, v);
+}
+/* They lie 2 apart, as the products of a vector's even lanes want them. */
+static void product(struct oct_kbuild *b, void *user, int lanes, const struct lp_addr *at) {
+    const struct product *p = user;
+    const int n = lanes > 1 ? 2 * lanes : 1;
+    const struct lp_val e = lp_load(b->k, NULL, lp_vector(LP_I32, n), p->c->kept, at[1]);
+    store_product(b, p, at[0], lp_op2(b->k, NULL, n > 1 ? LP_OP_mul_even : LP_OP_mull, for_all(b->k, p->reciprocal, n), e));
+}
+
 bool oct_build_softmax_tflm(struct oct_kbuild *b) {
     struct lp_kernel *k = b->k;
     const struct lp_type i64 = lp_scalar(LP_I64), i32 = lp_scalar(LP_I32);
@@ -192,25 +287,27 @@ bool oct_build_softmax_tflm(struct oct_kbuild *b) {
     for (int64_t d = 0; d < 256; d++)
         exponential[d] = d > farthest ? 0 : (int32_t)fixed_exp(oct_fx_mul(oct_fx_sat(-d * ((int64_t)1 << e)), m));
 
-    struct codes c = open_row(b, exponential);
+    struct codes c = open_row(b, exponential, 2);
     struct lp_val sum = lp_reg(k, i32, "sum"); /* Q12.19 */
     lp_set(k, sum, lp_int(LP_I32, 0));
-    struct along a = walk(b, c.axis, c.at);
-    struct lp_val part = lp_shift(k, NULL, LP_OP_sar, exponential_of(b, &c, a.in), 11);
+    struct along a;
+    b->recipe = "table, fixed point";
+    struct lp_val part = lp_shift(k, NULL, LP_OP_sar, first_look(b, &c, &a), 11);
     part = lp_shift(k, NULL, LP_OP_sar, lp_op2(k, NULL, LP_OP_add_nw, part, lp_int(LP_I32, 1)), 1);
     lp_op_to(k, sum, LP_OP_add_nw, 2, (struct lp_val[]){sum, part}, 0);
     oct_k_close(b, a.loops);
-    struct lp_val n, r = reciprocal(k, sum, &n);
+    struct product p = {.c = &c};
+    struct lp_val n;
+    p.reciprocal = reciprocal(k, sum, &n);
     /* the product goes down by 34 - n, rounded; one less here, the last with the rounding */
-    struct lp_val down = lp_op1(k, "down", LP_OP_cvt, i64, lp_op2(k, NULL, LP_OP_sub_nw, lp_int(LP_I32, 33), n));
-    a = walk(b, c.axis, c.at);
-    struct lp_val v = lp_op1(k, NULL, LP_OP_cvt, i64, high_half(k, NULL, r, exponential_of(b, &c, a.in)));
-    v = lp_op2(k, NULL, LP_OP_add_nw, lp_op2(k, NULL, LP_OP_sarv, v, down), lp_int(LP_I64, 1));
-    v = lp_op1(k, "v", LP_OP_cvt, i32, lp_shift(k, NULL, LP_OP_sar, v, 1));
-    store_clamped(b, &c, a.out, lp_op2(k, NULL, LP_OP_add_nw, v, lp_int(LP_I32, oct_zero(b->node->type.q, 0))));
-    oct_k_close(b, a.loops);
+    p.down = lp_op1(k, "down", LP_OP_cvt, i64, lp_op2(k, NULL, LP_OP_sub_nw, lp_int(LP_I32, 33), n));
+    if (c.kept >= 0) each_kept(b, &c, product, &p);
+    else {
+        a = walk(b, c.axis, c.at);
+        store_product(b, &p, a.out, lp_op2(k, NULL, LP_OP_mull, p.reciprocal, exponential_of(b, &c, a.in)));
+        oct_k_close(b, a.loops);
+    }
     oct_k_close(b, c.loops);
-    b->recipe = "table, fixed point";
     return true;
 }
 
