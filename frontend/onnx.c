@@ -10,7 +10,7 @@
 
 #include "onnx_scan.h"
 
-enum { OPSET_FIRST = 13, OPSET_LAST = 22, MAX_ATTRIBUTES = 64, MAX_ENDS = 1024 };
+enum { OPSET_FIRST = 6, OPSET_LAST = 22, MAX_ATTRIBUTES = 64, MAX_ENDS = 1024 };
 
 /* ---- reports ---------------------------------------------------------------------------------------------------- */
 
@@ -213,13 +213,14 @@ static bool check_form(struct oct_onnx *im, const struct oct_onnx_op *op) {
         for (size_t k = 0; k < i; k++)
             if (n->attribute[k]->name && !strcmp(n->attribute[k]->name, name))
                 oct_onnx_invalid(im, "attribute %s is given twice", oct_onnx_quote(im, name));
-        if (!one_of(name, op->attrs))
+        if (!one_of(name, op->attrs) && !oct_onnx_had_attr(im, name))
             oct_onnx_unsupported(im, NULL, "attribute %s is not one that octavo knows", oct_onnx_quote(im, name));
     }
+    if (im->failed || !oct_onnx_upgrade(im)) return false;
     if (im->nin < op->min_in || im->nin > op->max_in)
         oct_onnx_invalid(im, "%d inputs, but %d to %d are allowed", im->nin, op->min_in, op->max_in);
     for (int i = 0; i < op->min_in && i < im->nin; i++)
-        if (!*n->input[i]) oct_onnx_invalid(im, "input %d is left out", i);
+        if (!im->in[i]) oct_onnx_invalid(im, "input %d is left out", i);
     if (im->nout < 1 || !im->out[0]) return oct_onnx_invalid(im, "no result");
     for (int i = op->max_out; i < im->nout; i++)
         if (im->out[i])
@@ -237,7 +238,9 @@ static void unknown_op(struct oct_onnx *im, const OctOnnx__Model *model) {
     const char *near = standard ? oct_did_you_mean(type, names, n) : NULL;
     if (!standard && model->n_functions)
         oct_help(im->cx, "the file defines functions; inline them before the import (onnx.inliner)");
-    else if (!standard) oct_help(im->cx, "export with the standard operators: only those of the domain ai.onnx and the quantized ones of com.microsoft are read");
+    else if (!standard)
+        oct_help(im->cx, "export with the standard operators: only those of the domain ai.onnx and the quantized ones of "
+                         "com.microsoft are read");
     else if (!strcmp(type, "If") || !strcmp(type, "Loop") || !strcmp(type, "Scan"))
         oct_help(im->cx, "control flow has to be resolved before the import (onnxsim, or a traced export)");
     else if (near) oct_help(im->cx, "did you mean %s?", near);
@@ -316,14 +319,22 @@ static bool input_dims(struct oct_onnx *im, const char *name, const OctOnnx__Sha
     return oct_type_elements(t, 1) > 0 || input_error(im, OCT_E3007, name, "its dimensions multiply to too many elements", NULL);
 }
 
-/* Integer inputs get their parameters from the DequantizeLinear that reads them, or what only moves their elements. */
+/* Integer inputs get their parameters from the operator on codes that reads them, or what only moves their elements. */
 static const struct oct_quant *input_quant(struct oct_onnx *im, const OctOnnx__Graph *g, const char *name,
                                            const struct oct_type *t) {
     bool moved = false;
     for (size_t i = 0; i < g->n_node; i++) {
         const OctOnnx__Node *n = g->node[i];
-        if (!n->op_type || !n->n_input || !n->n_output || strcmp(n->input[0], name)) continue;
+        if (!n->op_type || !n->n_input || !n->n_output) continue;
         const struct oct_onnx_op *op = oct_onnx_op_find(n->domain, n->op_type);
+        if (op && op->build == oct_onnx_build_qlinear) {
+            bind(im, n, false);
+            im->op = op;
+            bool reads;
+            const struct oct_quant *q = oct_onnx_qlinear_input(im, name, t, &reads);
+            if (reads) return q && moved && q->axis >= 0 ? NULL : q;
+        }
+        if (strcmp(n->input[0], name)) continue;
         if (op && oct_op_info(op->to)->flags & OCT_MOVES) {
             name = n->output[0];
             moved = true;

@@ -126,6 +126,13 @@ bool oct_onnx_axes(struct oct_onnx *im, struct oct_ints *axes, int rank);
  * absent. */
 bool oct_onnx_axes_input(struct oct_onnx *im, int i, struct oct_ints *out);
 
+/* ---- onnx_upgrade.c --------------------------------------------------------------------------------------------------------- */
+
+/* Had the operator at work this attribute in the model's operator set, though it has not now? */
+bool oct_onnx_had_attr(const struct oct_onnx *im, const char *name);
+/* Brings the node at work into the form of today's operator sets; false after a report. */
+bool oct_onnx_upgrade(struct oct_onnx *im);
+
 /* ---- onnx_tensor.c ------------------------------------------------------------------------------------------------------------
  */
 
@@ -151,6 +158,8 @@ bool oct_onnx_slice_lists(struct oct_onnx *im, int rank, struct oct_ints *begin,
 /* Quantization parameters that QuantizeLinear and DequantizeLinear at work give to a tensor of this type (its dtype and shape);
  * onnx_ops_quant.c. */
 const struct oct_quant *oct_onnx_quant(struct oct_onnx *im, const struct oct_type *t);
+/* The same of the value `name` where the operator from codes to codes at work *reads it. */
+const struct oct_quant *oct_onnx_qlinear_input(struct oct_onnx *im, const char *name, const struct oct_type *t, bool *reads);
 
 /* A handler builds the results from the inputs, none of which is lost. */
 typedef bool oct_onnx_handler(struct oct_onnx *im);
@@ -164,6 +173,7 @@ struct oct_onnx_op {
     oct_onnx_folder *fold;   /* NULL: never folded */
     enum oct_op to;          /* for handlers that serve several operators */
 };
+bool oct_onnx_build_qlinear(struct oct_onnx *im);
 const struct oct_onnx_op *oct_onnx_op_find(const char *domain, const char *name); /* domain NULL: the standard's */
 /* Names of all operators, NULL-terminated, for advice. */
 const char *const *oct_onnx_op_names(size_t *n);

@@ -63,10 +63,39 @@ bool oct_onnx_build_hardsigmoid(struct oct_onnx *im) {
     return sum && oct_onnx_emit(im, OCT_OP_clip, &sum, 1, &at, NULL);
 }
 
+static struct oct_node *reshaped(struct oct_onnx *im, const char *suffix, struct oct_node *x, int rank, const int64_t *dim) {
+    struct oct_attrs at;
+    oct_attrs_init(&at);
+    OCT_MARK(at, shape);
+    at.shape.n = rank;
+    memcpy(at.shape.v, dim, (size_t)rank * sizeof *dim);
+    return oct_onnx_step(im, suffix, OCT_OP_reshape, &x, 1, &at, NULL);
+}
+
+/* Before operator set 13: over all axes from `axis` on, as if they were one. */
+static bool softmax_of_rows(struct oct_onnx *im, struct oct_node *x, int axis) {
+    int64_t dim[OCT_MAX_RANK], row = 1;
+    memcpy(dim, x->type.dim, sizeof dim);
+    for (int i = axis; i < x->type.rank; i++) row *= dim[i];
+    dim[axis] = row;
+    struct oct_attrs at;
+    oct_attrs_init(&at);
+    OCT_SET(at, axis, axis);
+    struct oct_node *flat = reshaped(im, ".rows", x, axis + 1, dim);
+    if (!flat || !(flat = oct_onnx_step(im, ".softmax", OCT_OP_softmax, &flat, 1, &at, NULL))) return false;
+    oct_attrs_init(&at);
+    OCT_MARK(at, shape);
+    at.shape.n = x->type.rank;
+    memcpy(at.shape.v, x->type.dim, (size_t)x->type.rank * sizeof *dim);
+    return oct_onnx_emit(im, OCT_OP_reshape, &flat, 1, &at, NULL);
+}
+
 bool oct_onnx_build_softmax(struct oct_onnx *im) {
     struct oct_node *x = oct_onnx_float_operand(im, 0);
     int axis;
-    if (!x || !oct_onnx_axis(im, oct_onnx_attr_int(im, "axis", -1), x->type.rank, &axis)) return false;
+    const bool rows = im->opset < 13 && im->op->domain[0] == 0;
+    if (!x || !oct_onnx_axis(im, oct_onnx_attr_int(im, "axis", rows ? 1 : -1), x->type.rank, &axis)) return false;
+    if (rows && axis < x->type.rank - 1 && x->type.dim[axis] != OCT_DIM_N) return softmax_of_rows(im, x, axis);
     if (x->type.dim[axis] == OCT_DIM_N)
         return oct_onnx_unsupported(im, NULL, "it goes over the batch; samples must not depend on each other");
     struct oct_attrs at;
@@ -75,8 +104,25 @@ bool oct_onnx_build_softmax(struct oct_onnx *im) {
     return oct_onnx_emit(im, OCT_OP_softmax, &x, 1, &at, NULL);
 }
 
+/* Before operator set 7, with broadcast=1: the axes of b are those of a from `axis` on, the last ones where it is not given. */
+static struct oct_node *aligned(struct oct_onnx *im, const struct oct_node *a, struct oct_node *b) {
+    if (!oct_onnx_attr_int(im, "broadcast", 0) && !oct_shape_equal(&a->type, &b->type))
+        return oct_onnx_invalid(im, "its operands are of different shapes, without broadcast=1"), NULL;
+    int axis, rank = b->type.rank;
+    if (!oct_onnx_attr(im, "axis") || !rank) return b;
+    if (!oct_onnx_axis(im, oct_onnx_attr_int(im, "axis", 0), a->type.rank, &axis)) return NULL;
+    if (axis + rank > a->type.rank)
+        return oct_onnx_invalid(im, "its second operand has too many dimensions for axis %d", axis), NULL;
+    if (axis + rank == a->type.rank) return b;
+    int64_t dim[OCT_MAX_RANK];
+    memcpy(dim, b->type.dim, sizeof dim);
+    for (; axis + rank < a->type.rank; rank++) dim[rank] = 1;
+    return reshaped(im, ".b", b, rank, dim);
+}
+
 bool oct_onnx_build_binary(struct oct_onnx *im) {
     struct oct_node *a = oct_onnx_float_operand(im, 0), *b = oct_onnx_float_operand(im, 1);
+    if (a && b && im->opset < 7) b = aligned(im, a, b);
     return a && b && oct_onnx_emit(im, im->op->to, (struct oct_node *[]){a, b}, 2, NULL, NULL);
 }
 
@@ -85,6 +131,8 @@ bool oct_onnx_build_divide(struct oct_onnx *im) {
     struct oct_node *a = oct_onnx_float_operand(im, 0);
     const struct oct_onnx_const *c = im->in[1]->c;
     if (!a) return false;
+    if (im->opset < 7 && oct_onnx_attr(im, "axis"))
+        return oct_onnx_unsupported(im, "convert the model to a newer operator set", "it divides along an axis");
     if (!c) return oct_onnx_unsupported(im, "octavo divides by constants only", "its divisor is computed at run time");
     if (c->type != ONNX_FLOAT) return oct_onnx_invalid(im, "its operands are of different types");
     if (!oct_onnx_budget(im, (size_t)c->n * sizeof(float))) return false;

@@ -6,7 +6,7 @@
 #include "../ir/interp.h"
 #include "onnx_import.h"
 
-oct_onnx_handler oct_onnx_build_quantize, oct_onnx_build_dequantize, oct_onnx_build_qlinear;
+oct_onnx_handler oct_onnx_build_quantize, oct_onnx_build_dequantize;
 oct_onnx_folder oct_onnx_fold_quantize;
 
 static bool good_scales(struct oct_onnx *im, const struct oct_onnx_const *c) {
@@ -163,6 +163,23 @@ static const struct qlinear *qlinear_of(const char *name) {
 static int64_t scales_along(struct oct_onnx *im, const struct qlinear *q, int k) {
     if (q->real == oct_onnx_build_conv) return 0;
     return q->real == oct_onnx_build_gemm && k == 1 && oct_onnx_attr_int(im, "transB", 0) ? 0 : -1;
+}
+
+/* How many operands on codes there are beside the bias. */
+static int operands_of(const struct oct_onnx *im, const struct qlinear *q) {
+    return q->count == TO_THE_END ? (im->nin - q->first) / 3 : q->count;
+}
+
+const struct oct_quant *oct_onnx_qlinear_input(struct oct_onnx *im, const char *name, const struct oct_type *t, bool *reads) {
+    const struct qlinear *q = qlinear_of(im->op->name);
+    *reads = false;
+    for (int k = 0; q && k < operands_of(im, q); k++) {
+        const int at = q->first + 3 * k;
+        if (!oct_onnx_has(im, at) || strcmp(im->in[at]->name, name)) continue;
+        *reads = oct_onnx_has(im, at + 1);
+        return *reads ? quant_from(im, at + 1, scales_along(im, q, k), t) : NULL;
+    }
+    return NULL;
 }
 
 /* The bias: int32 in units of the products, zero point 0. */

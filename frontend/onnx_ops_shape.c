@@ -215,6 +215,7 @@ bool oct_onnx_build_cast(struct oct_onnx *im) {
     if (x->type.dtype != OCT_F32 || !real)
         return oct_onnx_unsupported(im, "use QuantizeLinear and DequantizeLinear", "it casts a run-time value of type %s to %s",
                                     oct_dtype_name(x->type.dtype), oct_onnx_type_name(to));
+    if (to == ONNX_BFLOAT16) return oct_onnx_unsupported(im, "octavo computes in f32", "it rounds to bfloat16");
     if (to != ONNX_FLOAT) oct_onnx_tell_type(im, to, "f32");
     return oct_onnx_alias(im);
 }
