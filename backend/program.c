@@ -99,12 +99,15 @@ static int function_of(struct oct_unit *u, const struct oct_step *s) {
     return oct_program_function(u->program, u->a, s->b.k, what, describe(u, s));
 }
 
+enum { MUCH = 4096, LINE = 64 }; /* bytes: of a constant that starts a cache line; of that line */
+
 int oct_program_constant(struct oct_program *p, const struct oct_packed *d) {
     for (int i = 0; i < p->nconstants; i++) {
         const struct oct_packed *e = p->constant[i].data;
         if (e->elem == d->elem && e->n == d->n && memcmp(e->data, d->data, (size_t)oct_packed_bytes(d)) == 0) return i;
     }
-    p->constant[p->nconstants] = (struct oct_constant){d, (p->weight_bytes + 15) / 16 * 16};
+    const int64_t align = oct_packed_bytes(d) < MUCH ? 16 : LINE;
+    p->constant[p->nconstants] = (struct oct_constant){d, (p->weight_bytes + align - 1) / align * align};
     p->weight_bytes = p->constant[p->nconstants].offset + oct_packed_bytes(d);
     return p->nconstants++;
 }

@@ -169,8 +169,9 @@ int32_t oct_k_const(struct oct_kbuild *b, const char *name, enum lp_elem elem, i
 }
 
 int32_t oct_k_scratch(struct oct_kbuild *b, const char *name, enum lp_elem elem, int64_t n) {
-    enum { ALIGN = 16 }; /* of the arena, too */
-    int64_t at = (b->scratch_bytes + ALIGN - 1) / ALIGN * ALIGN;
+    enum { ALIGN = 16, LINE = 64 }; /* of the arena, too; vectors that cross cache lines cost twice */
+    const int64_t align = b->target->vector_bits >= 256 ? LINE : ALIGN;
+    int64_t at = (b->scratch_bytes + align - 1) / align * align;
     b->scratch_bytes = at + n * (int64_t)lp_elem_size(elem);
     return open_buffer(b, (struct oct_bind){OCT_BIND_SCRATCH, (int)at}, name, elem, LP_BUF_SCRATCH, n, ALIGN);
 }

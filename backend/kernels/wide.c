@@ -3,11 +3,11 @@
 
 #include "../loops/rows.h"
 
-/* Where each row that is copied starts in the image, or -1: one table of all rows, or one for each band. */
+/* Where each row that is copied starts in the image, or -1. */
 static int32_t row_table(const struct oct_wide *v, int64_t n) {
     int32_t *at = OCT_NEW_N(v->b->arena, int32_t, n);
     for (int64_t i = 0; i < n; i++) {
-        const int64_t row = (v->start ? v->start[i / v->seen] + i % v->seen : i) - v->top;
+        const int64_t row = i - v->top;
         at[i] = row < 0 || row >= v->h ? -1 : (int32_t)(row * v->row);
     }
     return oct_k_const(v->b, "rows", LP_I32, n, at);
@@ -16,7 +16,7 @@ static int32_t row_table(const struct oct_wide *v, int64_t n) {
 static enum lp_elem elem_of(const struct oct_wide *v) { return v->floats ? LP_F32 : v->bytes ? LP_U8 : LP_I16; }
 
 void oct_wide_open(struct oct_wide *v) {
-    const int64_t rows = v->start ? v->bands * v->seen : (v->bands - 1) * v->step + v->seen;
+    const int64_t rows = (v->bands - 1) * v->step + v->seen;
     v->x = oct_k_in(v->b, 0);
     v->floats = v->b->k->buf[v->x].elem == LP_F32;
     v->lanes = v->b->target->vector_bits / lp_elem_bits(elem_of(v));
@@ -25,11 +25,12 @@ void oct_wide_open(struct oct_wide *v) {
                             : v->bytes ? "bytes"
                                        : "wide",
                             elem_of(v), v->seen * v->cols * v->c + v->lanes);
-    v->table = v->start || v->top || rows > v->h ? row_table(v, rows) : -1;
+    v->table = v->top || rows > v->h ? row_table(v, rows) : -1;
 }
 
 /* The codes of one row: at + index register. */
 struct source {
+    const struct oct_wide *v;
     struct lp_addr at;
     struct lp_val keep, else_zero; /* masks of one lane, as wide as integers of its size; type.lanes 0: the row is in the image */
 };
@@ -44,7 +45,9 @@ static struct lp_val lanes_of(struct lp_kernel *k, struct lp_val v, int n) {
 }
 
 /* n codes as scratch holds them, to `to`. */
-static void widen(const struct oct_wide *v, const struct source *from, struct lp_addr at, struct lp_addr to, int n) {
+static void widen(const void *context, struct lp_addr at, struct lp_addr to, int n) {
+    const struct source *from = context;
+    const struct oct_wide *v = from->v;
     struct lp_kernel *k = v->b->k;
     const enum lp_elem stored = v->b->k->buf[v->x].elem, e = elem_of(v);
     struct lp_val x = lp_load(k, NULL, lp_vector(stored, n), v->x, at);
@@ -59,20 +62,18 @@ static void widen(const struct oct_wide *v, const struct source *from, struct lp
     lp_store(k, v->wide, to, x);
 }
 
-/* `count` neighbours: whole vectors, the last of which may overlap the one before; powers of two where there are fewer. */
-static void widen_run(const struct oct_wide *v, const struct source *from, struct lp_addr at, struct lp_addr to, int64_t count) {
-    struct lp_kernel *k = v->b->k;
-    const int n = v->lanes;
+void oct_run(struct lp_kernel *k, int n, struct lp_addr from, struct lp_addr to, int64_t count, oct_run_fn *each,
+             const void *context) {
     const int64_t whole = count / n, rest = count % n;
     if (whole > 1) {
         const int32_t i = lp_loop(k, "i", whole);
-        widen(v, from, lp_plus(at, i, n), lp_plus(to, i, n), n);
+        each(context, lp_plus(from, i, n), lp_plus(to, i, n), n);
         lp_end(k);
-    } else if (whole) widen(v, from, at, to, n);
-    if (rest && whole) widen(v, from, lp_offset(at, count - n), lp_offset(to, count - n), n);
+    } else if (whole) each(context, from, to, n);
+    if (rest && whole) each(context, lp_offset(from, count - n), lp_offset(to, count - n), n);
     for (int64_t done = 0, size = n / 2; !whole && size; size /= 2)
         if (count - done >= size) {
-            widen(v, from, lp_offset(at, done), lp_offset(to, done), (int)size);
+            each(context, lp_offset(from, done), lp_offset(to, done), (int)size);
             done += size;
         }
 }
@@ -98,9 +99,9 @@ static void fill(const struct oct_wide *v, struct lp_addr to, int64_t count) {
 /* Copies the rows that band `band` of image `image` sees. */
 void oct_wide_build(const struct oct_wide *v, int32_t band, struct lp_addr image) {
     struct lp_kernel *k = v->b->k;
-    const int64_t step = v->start ? v->seen : v->step, left = v->left, end = v->cols - left, cols = v->w < end ? v->w : end;
+    const int64_t step = v->step, left = v->left, end = v->cols - left, cols = v->w < end ? v->w : end;
     struct lp_addr entry = lp_plus(lp_at(0), band, step), to = lp_at(0);
-    struct source from = {.at = lp_plus(image, band, step * v->row)};
+    struct source from = {.v = v, .at = lp_plus(image, band, step * v->row)};
     const bool several = v->seen > 1;
     if (several) {
         const int32_t row = lp_loop(k, "row", v->seen);
@@ -122,7 +123,7 @@ void oct_wide_build(const struct oct_wide *v, int32_t band, struct lp_addr image
     }
     fill(v, to, left * v->c);
     const struct lp_addr first = lp_offset(to, left * v->c);
-    if (v->channel == 1 && v->col == v->c) widen_run(v, &from, from.at, first, cols * v->c);
+    if (v->channel == 1 && v->col == v->c) oct_run(k, v->lanes, from.at, first, cols * v->c, widen, &from);
     else {
         struct lp_addr at = from.at, place = first;
         int loops = 0;
@@ -132,7 +133,7 @@ void oct_wide_build(const struct oct_wide *v, int32_t band, struct lp_addr image
             place = lp_plus(place, col, v->c);
             loops++;
         }
-        if (v->channel == 1) widen_run(v, &from, at, place, v->c);
+        if (v->channel == 1) oct_run(k, v->lanes, at, place, v->c, widen, &from);
         else {
             if (v->c > 1) {
                 const int32_t c = lp_loop(k, "c", v->c);
@@ -140,7 +141,7 @@ void oct_wide_build(const struct oct_wide *v, int32_t band, struct lp_addr image
                 place = lp_plus(place, c, 1);
                 loops++;
             }
-            widen(v, &from, at, place, 1);
+            widen(&from, at, place, 1);
         }
         oct_k_close(v->b, loops);
     }

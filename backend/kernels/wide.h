@@ -12,7 +12,6 @@ struct oct_wide {
     int64_t row, col, channel; /* strides */
     int64_t top, left;         /* padding */
     int64_t bands, step;       /* how often rows are copied; rows from one band to the next */
-    const int64_t *start;      /* or, for bands at any distance, the first row of each, padding counted */
     int64_t seen, cols;        /* rows and columns of scratch; a row of it is cols * c codes long, channels innermost */
     bool bytes;                /* u8, less the lowest code that comes: */
     int32_t lowest;
@@ -25,5 +24,10 @@ struct oct_wide {
 void oct_wide_open(struct oct_wide *v);
 /* Copies the rows of band `band` of the image at `image`; the first of them is row band * step - top. */
 void oct_wide_build(const struct oct_wide *v, int32_t band, struct lp_addr image);
+
+/* `count` neighbours by vectors of n: a loop, the last vector overlapping the one before; powers of two where there are fewer. */
+typedef void oct_run_fn(const void *context, struct lp_addr from, struct lp_addr to, int lanes);
+void oct_run(struct lp_kernel *k, int n, struct lp_addr from, struct lp_addr to, int64_t count, oct_run_fn *each,
+             const void *context);
 
 #endif

@@ -18,6 +18,7 @@ static int lower_first(const void *x, const void *y) {
 void oct_plan_memory(struct oct_plan *p, struct oct_arena *scratch) {
     struct oct_root **order = OCT_NEW_N(scratch, struct oct_root *, p->nroots),
                     **busy = OCT_NEW_N(scratch, struct oct_root *, p->nroots);
+    const int64_t align = p->align;
     int n = 0;
     for (int i = 0; i < p->nroots; i++)
         if (p->root[i].kind == OCT_ROOT_ARENA) order[n++] = &p->root[i];
@@ -28,14 +29,14 @@ void oct_plan_memory(struct oct_plan *p, struct oct_arena *scratch) {
         for (int j = 0; j < i; j++)
             if (overlap(order[i], order[j])) busy[m++] = order[j];
         qsort(busy, (size_t)m, sizeof *busy, lower_first);
-        int64_t need = (order[i]->bytes + OCT_ARENA_ALIGN - 1) / OCT_ARENA_ALIGN * OCT_ARENA_ALIGN, at = 0, best = -1,
+        int64_t need = (order[i]->bytes + align - 1) / align * align, at = 0, best = -1,
                 gap = INT64_MAX;
         for (int j = 0; j <= m; j++) { /* the tightest gap that takes it, else the end */
             int64_t end = j < m ? busy[j]->offset : INT64_MAX;
             if (j == m && best < 0) best = at;
             if (j < m && end - at >= need && end - at < gap) best = at, gap = end - at;
             if (j < m) {
-                int64_t past = (busy[j]->offset + busy[j]->bytes + OCT_ARENA_ALIGN - 1) / OCT_ARENA_ALIGN * OCT_ARENA_ALIGN;
+                int64_t past = (busy[j]->offset + busy[j]->bytes + align - 1) / align * align;
                 if (past > at) at = past;
             }
         }

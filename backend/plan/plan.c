@@ -437,6 +437,7 @@ bool oct_plan_make(struct oct_ctx *cx, struct oct_arena *a, struct oct_module *m
         oct_note(cx, opt->tuned->span, "%d layers have a shape that is not in this file: they are built as costs say",
                  pl.untuned);
     ok = ok && oct_error_count(cx) == errors; /* a tuner's file that a layer refused */
+    p->align = opt->target->vector_bits >= 256 ? 64 : OCT_ARENA_ALIGN; /* vectors that cross cache lines cost twice */
     if (ok) oct_plan_memory(p, a);
     return ok;
 }

@@ -32,6 +32,7 @@ struct oct_plan {
     int nsteps;
     struct oct_root *root;
     int nroots;
+    int64_t align; /* bytes, of what lies in the arena, if the arena itself is so aligned */
     int64_t arena_bytes, arena_lower_bound;
     const struct oct_node **input;
     int ninputs;

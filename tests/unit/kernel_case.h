@@ -32,10 +32,11 @@ struct kc {
     struct kc_ran ran[4000];
     int nran;
     bool no_requant_proof;
-    const char *prefer; /* a kernel that is taken where it fits, whatever it costs */
-    int nth;            /* of the ways, counted from 1, that is taken; 0: as costs say */
-    bool loose;         /* kernels may round otherwise than the interpreter: sums within 1e-4 */
-    int used[400];      /* by kernel of the registry */
+    const char *prefer; /* a kernel, or ways whose text starts like this, taken where it fits, whatever it costs; the cheapest, */
+    int turn, preferred; /* or the turn-th that starts so; how many kernels were such */
+    int nth;             /* of the ways, counted from 1, that is taken; 0: as costs say */
+    bool loose;          /* kernels may round otherwise than the interpreter: sums within 1e-4 */
+    int used[400];       /* by kernel of the registry */
 };
 static struct kc kc;
 
@@ -171,16 +172,25 @@ static inline void kc_check_shares(struct oct_kbuild b, const struct kc_ran *who
         fail_msg("%s: kernel %s: shares of %d threads differ", text, kc.info->name, b.threads);
 }
 
+static inline bool kc_prefers(const struct oct_way *w) {
+    const size_t len = strlen(kc.prefer);
+    return strncmp(w->text, kc.prefer, len) == 0 && (!w->text[len] || w->text[len] == ' ' || kc.prefer[len - 1] == ' ');
+}
 static inline const struct oct_kernel_info *kc_choose(struct oct_kbuild *b) {
     const struct oct_kernel_info *info = oct_kernel_find(b);
     struct oct_ways all;
     if (!info) return NULL;
     oct_kernel_ways(b, &all);
-    const struct oct_way *best = NULL;
+    const struct oct_way *best = NULL, *found[OCT_MAX_WAYS];
+    int n = 0;
     for (int i = 0; i < all.n; i++)
-        if (kc.nth ? i == kc.nth - 1 : kc.prefer && strcmp(all.way[i].kernel->name, kc.prefer) == 0)
+        if (kc.nth ? i == kc.nth - 1 : kc.prefer && kc_prefers(&all.way[i])) {
             if (!best || all.way[i].cycles < best->cycles) best = &all.way[i];
+            found[n++] = &all.way[i];
+        }
+    if (n && kc.turn) best = found[kc.turn % n];
     if (best) b->way = *best;
+    kc.preferred += best != NULL;
     return b->way.kernel;
 }
 

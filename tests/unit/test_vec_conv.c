@@ -63,57 +63,6 @@ static void kinds_of_windows(void **state) {
     vc_compare();
 }
 
-/* Windows of 3x3 where Winograd is cheaper: results that 4 divides and that it does not, one strip and several, odd and uneven
- * channels, all padding. */
-static void winograd(void **state) {
-    (void)state;
-    static const struct shape shapes[] = {
-        {1, 1, 16, 16, 8, 8, 3, 3, "pad=1"},
-        {1, 1, 13, 16, 12, 8, 3, 3, "pad=1"},
-        {1, 1, 17, 9, 7, 9, 3, 3, "pad=1"},
-        {2, 1, 32, 24, 11, 6, 3, 3, ""},
-        {1, 1, 35, 19, 12, 13, 3, 3, "pad=(2,0,1,2)"},
-        {1, 1, 48, 33, 6, 15, 3, 3, "pad=(0,2,2,0)"},
-        {1, 1, 64, 40, 14, 7, 3, 3, "pad=1"},
-        {1, 1, 64, 64, 20, 21, 3, 3, "pad=1"},
-    };
-    uint64_t r = 3;
-    kc.sample = 47;
-    kc.prefer = "winograd";
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-        for (size_t c = 0; c < CODES8 && (i < 7 || c < 2); c++) {
-            kc.target = oct_target_find(targets[i % 2 && shapes[i].per_in >= 32 && r % 2]);
-            check_conv(&shapes[i], &codes[c], c % 3 != 0, r);
-            r = mix(r) >> 20;
-        }
-    kc.prefer = NULL;
-    vc_compare();
-    if (kc_used("winograd") < 100) fail_msg("winograd ran %d times", kc_used("winograd"));
-}
-
-/* Sums of w x of 26 bits, and one channel more, which the direct kernel takes: weights of one value and codes at their end reach
- * the bound. */
-static void winograd_near_misses(void **state) {
-    (void)state;
-    static const struct {
-        int channels, weight;
-        bool fits;
-    } cases[] = {{115, 127, true}, {116, 127, false}, {114, -128, true}, {115, -128, false}};
-    kc.sample = 5;
-    kc.prefer = "winograd";
-    kc.target = oct_target_find("x86-64-v3");
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const int before = kc_used("winograd");
-        kc_check(
-            "input a : u8[1,%d,8,8] scale=0.05 zero=0\nx : u8 scale=0.05 zero=0 = requantize(a) clip=(255.0,255.0)\n"
-            "const @w : i8[9,%d,3,3] scale=0.01 = random seed=1 within=(%d,%d)\ny : i8 scale=90.0 zero=0 = conv2d(x, @w) pad=1",
-            cases[i].channels, cases[i].channels, cases[i].weight, cases[i].weight + 1);
-        if ((kc_used("winograd") > before) != cases[i].fits) fail_msg("%d channels of %d", cases[i].channels, cases[i].weight);
-    }
-    kc.prefer = NULL;
-    vc_compare();
-}
-
 /* One row takes many channels at once, several share the weights. */
 static void dense_layers(void **state) {
     (void)state;
@@ -213,8 +162,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(tiles_of_channels_and_pixels, kc_setup, kc_teardown),
         cmocka_unit_test_setup_teardown(kinds_of_windows, kc_setup, kc_teardown),
-        cmocka_unit_test_setup_teardown(winograd, kc_setup, kc_teardown),
-        cmocka_unit_test_setup_teardown(winograd_near_misses, kc_setup, kc_teardown),
         cmocka_unit_test_setup_teardown(dense_layers, kc_setup, kc_teardown),
         cmocka_unit_test_setup_teardown(every_way, kc_setup, kc_teardown),
         cmocka_unit_test_setup_teardown(refusals, kc_setup, kc_teardown),
