@@ -5,7 +5,7 @@
 #include <string.h>
 
 enum {
-    MOST_WAYS = 8, /* tried for a layer */
+    MOST_WAYS = 6, /* tried for a layer */
     WORSE = 2,     /* ways of which costs say that they are so many times worse are not tried, but for the best of each recipe */
     LINE = 64
 };

@@ -13,7 +13,7 @@
 #include "../backend/tuning.h"
 #include "tuned.h"
 
-enum { LEAST_TURNS = 15, MOST_TURNS = 200, MOST_WAYS_TIMED = 64, LARGEST_WALK = 64 << 20 };
+enum { LEAST_TURNS = 9, MOST_TURNS = 200, MOST_WAYS_TIMED = 64, LARGEST_WALK = 32 << 20 };
 static const uint64_t enough_ns = 60000000; /* for a layer */
 
 struct tuner {
