@@ -84,7 +84,7 @@ static bool try_slope(const struct oct_steps *s, int32_t qmin, int32_t qmax, str
     if (!(o.low < o.high) || !bias_for(unit, &o, from, &bias, &whole)) return false;
     const double add = ONE - whole;
     if (fabs(add) > 0x1p24) return false;
-    r->bias = (int32_t)(bias - (int64_t)zero) + OCT_FMA_BITS;
+    r->bias = bias - (int64_t)zero + OCT_FMA_BITS;
     r->subtract = (float)(before * ONE);
     r->add = (float)add;
     const struct clamped user = {r, qmin, qmax};
@@ -92,7 +92,8 @@ static bool try_slope(const struct oct_steps *s, int32_t qmin, int32_t qmax, str
 }
 
 static bool constant(const struct oct_steps *s, int32_t code, struct oct_fma_rq *r) {
-    *r = (struct oct_fma_rq){.times = 1, .bias = OCT_FMA_BITS, .scale = 0, .add = (float)(ONE + code)};
+    *r = (struct oct_fma_rq){
+        .times = 1, .bias = OCT_FMA_BITS - s->acc[0] / 2 - s->acc[s->n - 1] / 2, .scale = 0, .add = (float)(ONE + code)};
     const struct clamped user = {r, code, code};
     return oct_steps_agree(s, clamped_code, &user);
 }

@@ -14,7 +14,8 @@
 enum { OCT_FMA_BITS = 0x4b400000 }; /* of 1.5 2^23 */
 
 struct oct_fma_rq {
-    int32_t times, bias;    /* the accumulator comes as acc times + bias */
+    int32_t times; /* the accumulator comes as acc times + bias, modulo 2^32 */
+    int64_t bias;
     float before, subtract; /* two steps: x = fma(x, before, -subtract) is `before` times acc + something; before 0: one step */
     float scale, add;
 };

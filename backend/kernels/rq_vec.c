@@ -164,18 +164,20 @@ static struct oct_fma_rq *choose_ways(struct oct_rqv *v, const struct oct_rqv_su
         for (int64_t c = first; c < first + count; c++) {
             if (s->times) s->times[c] = ways[u] == OCT_RQV_OWN ? 1 : fit[c].times;
             if (ways[u] == OCT_RQV_OWN) continue;
-            if (s->bias) s->bias[c] = (int32_t)((uint32_t)s->bias[c] * (uint32_t)fit[c].times + (uint32_t)fit[c].bias);
+            if (s->bias) s->bias[c] = (int32_t)((uint32_t)s->bias[c] * (uint32_t)fit[c].times + (uint32_t)(uint64_t)fit[c].bias);
             if (ways[u] == OCT_RQV_FMA2 && !(fit[c].before > 0)) fit[c].before = 1, fit[c].subtract = 0;
         }
     }
     v->ways = ways;
     v->adds_bias = !s->bias;
-    if (found[OCT_RQV_FMA] || found[OCT_RQV_FMA2])
+    if (found[OCT_RQV_FMA] == n || found[OCT_RQV_FMA2] == n)
+        oct_text_addf(&v->b->proof, "On vectors: %s of floats, proved equal in the same way. ",
+                      found[OCT_RQV_FMA] ? "one fused multiply-add" : "two fused multiply-adds");
+    else if (found[OCT_RQV_OWN] < n)
         oct_text_addf(&v->b->proof,
-                      "of %" PRId64 " channels %" PRId64 " by one fused multiply-add, %" PRId64
-                      " by two, equal at both ends and all "
-                      "boundary points; %" PRId64 " by products of 64 bits. ",
-                      n, found[OCT_RQV_FMA], found[OCT_RQV_FMA2], found[OCT_RQV_OWN]);
+                      "On vectors: one fused multiply-add of floats for %" PRId64 " channels, two for %" PRId64
+                      ", proved equal in the same way; products of 64 bits for %" PRId64 ". ",
+                      found[OCT_RQV_FMA], found[OCT_RQV_FMA2], found[OCT_RQV_OWN]);
     return fit;
 }
 
@@ -206,7 +208,7 @@ static void add_fused_words(struct oct_rqv *v, const struct oct_fma_rq *fit, int
         if (which == OCT_RQV_BIAS ? !v->adds_bias : which == OCT_RQV_BEFORE || which == OCT_RQV_SUBTRACT ? !two : !one && !two)
             continue;
         for (int64_t c = 0; c < n; c++)
-            column[c] = which == OCT_RQV_BIAS       ? fit[c].bias
+            column[c] = which == OCT_RQV_BIAS       ? (int32_t)(uint32_t)(uint64_t)fit[c].bias
                         : which == OCT_RQV_BEFORE   ? bits_of(fit[c].before)
                         : which == OCT_RQV_SUBTRACT ? bits_of(-fit[c].subtract)
                         : which == OCT_RQV_SCALE    ? bits_of(fit[c].scale)

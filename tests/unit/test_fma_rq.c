@@ -109,6 +109,10 @@ static void edges(void **state) {
     for (int e = -9; e < 4; e++) check(&s, OCT_profile_q31, ldexp(1, e), -3000, 3000, &limits, &n);
     check(&s, OCT_profile_q31, 1e-11, -3000, 3000, &limits, &n);
     check(&s, OCT_profile_q31, 0.3, 5, 5, &limits, &n);
+    for (int64_t bias = -(1 << 30); bias <= 1 << 30; bias += 1 << 30) { /* dead channels, one code alone or a few */
+        check(&s, OCT_profile_q31, 0.01, bias - 4000, bias + 4000, &limits, &n);
+        check(&s, OCT_profile_q31, 1e-8, bias - 30000, bias + 30000, &limits, &n);
+    }
     assert_int_equal(n.none, 0);
     const struct oct_fma_rq r = {.times = 1, .bias = OCT_FMA_BITS, .scale = 0x1p-10f, .add = 12570624.0f};
     int32_t code;
