@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "real.h"
+#include "vec.h"
 #include "window.h"
 
 /* Operand i over the result's axes; the axis it is summed along does not appear (*step: distance of two elements of that axis).
@@ -80,6 +81,13 @@ bool oct_build_matmul(struct oct_kbuild *b) {
     if (wide) b->overflow_proofs.refused++;
     else b->overflow_proofs.accepted++;
     if (!oct_rq_plan(b, p, 1, &m, &lo, &hi, oct_zero(b->node->type.q, 0), qmin, qmax, &rq)) return false;
+    if (b->target->vector_bits >= 256) {
+        int64_t step[2];
+        const struct oct_layout a = operand(b, 0, &step[0]), c = operand(b, 1, &step[1]);
+        const char *why = oct_matmul_vec_refuses(b);
+        if (!why && oct_matmul_vec_build(b, &rq, &a, step[0], &c, step[1])) return true;
+        oct_k_fallback(b, "scalar code: %s", why ? why : "a requantizer of more than 32 bits");
+    }
     build(b, &rq, wide);
     return true;
 }
