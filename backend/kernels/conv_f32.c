@@ -8,6 +8,7 @@
  * stays there while it meets all pixels of a band, whose sums wait in scratch memory. The range is over bands of output rows or,
  * where there are few, over chunks of blocks. */
 #include <math.h>
+#include <string.h>
 
 #include "map.h"
 #include "real.h"
@@ -23,6 +24,8 @@ enum {
     FEW_BANDS = 4,
     CHUNKS = 16,
     LONG_ROW = 256,
+    STREAM = 32,
+    STREAMS = 64 * 1024, /* floats of a pixel, of an image: then the next tile's inputs are asked for ahead */
 };
 
 struct shape {
@@ -154,6 +157,23 @@ static int64_t divisor(int64_t n, int64_t most) {
 /* ---- constants --------------------------------------------------------------------------------------------------------------
  */
 
+static int64_t terms_of(const struct conv *v) { return v->s.kh * v->s.kw * v->s.c; }
+static bool waits(const struct conv *v, int64_t vectors) {
+    return terms_of(v) * 4 * vectors * v->lanes > SLICE_BYTES && v->rows * v->s.ow > OCT_TF_PIXELS;
+}
+/* Slices of a row of a window: 1 where no sums wait. */
+static int64_t slices_of(const struct conv *v, int64_t vectors) {
+    const int64_t row = v->s.kw * v->s.c, bytes = 4 * vectors * v->lanes;
+    int64_t n = 1;
+    if (!waits(v, vectors)) return 1;
+    while (n < row && (row % n || row / n * bytes > SLICE_BYTES)) n++;
+    return n;
+}
+/* Weights of a slice. */
+static int64_t slice_of(const struct conv *v, int64_t vectors) {
+    return v->s.kw * v->s.c / slices_of(v, vectors) * vectors * v->lanes;
+}
+
 static void add_part(struct conv *v, int64_t first, int64_t blocks, int64_t vectors, int64_t channels) {
     if (!blocks) return;
     struct oct_kbuild *b = v->b;
@@ -167,22 +187,14 @@ static void add_part(struct conv *v, int64_t first, int64_t blocks, int64_t vect
     pack.d[d++] = (struct oct_pack_dim){w->dim[1], 1, 1};
     pack.d[d] = (struct oct_pack_dim){block, 0, 1};
     const float *from = (const float *)b->in[1].node->data + first * terms;
+    const int64_t n = oct_pack_elements(&pack), behind = waits(v, vectors) ? slice_of(v, vectors) : 0;
+    float *packed = oct_pack_data(b->arena, &pack, LP_F32, from), *all = packed;
+    if (behind) { /* a slice that nobody uses, which is asked for ahead */
+        all = OCT_NEW_N(b->arena, float, n + behind);
+        memcpy(all, packed, (size_t)n * sizeof *all);
+    }
     struct part *p = &v->part[v->parts++];
-    *p = (struct part){first, blocks, channels, (int)vectors,
-                       oct_k_const(b, "w", LP_F32, oct_pack_elements(&pack), oct_pack_data(b->arena, &pack, LP_F32, from))};
-}
-
-static int64_t terms_of(const struct conv *v) { return v->s.kh * v->s.kw * v->s.c; }
-static bool waits(const struct conv *v, int64_t vectors) {
-    return terms_of(v) * 4 * vectors * v->lanes > SLICE_BYTES && v->rows * v->s.ow > OCT_TF_PIXELS;
-}
-/* Slices of a row of a window: 1 where no sums wait. */
-static int64_t slices_of(const struct conv *v, int64_t vectors) {
-    const int64_t row = v->s.kw * v->s.c, bytes = 4 * vectors * v->lanes;
-    int64_t n = 1;
-    if (!waits(v, vectors)) return 1;
-    while (n < row && (row % n || row / n * bytes > SLICE_BYTES)) n++;
-    return n;
+    *p = (struct part){first, blocks, channels, (int)vectors, oct_k_const(b, "w", LP_F32, n + behind, all)};
 }
 
 /* How many rows are a band, whether chunks of blocks are the range instead, vectors of a block. */
@@ -251,6 +263,7 @@ static void open_all(struct conv *v) {
 
 struct place {
     struct lp_addr x, y, w, channel, sums; /* inputs, result, weights, bias, sums that wait */
+    struct lp_addr ahead;                  /* where in a slice of weights this tile asks for the next */
 };
 
 /* A vector, or its first `n` lanes, by powers of two. */
@@ -271,8 +284,14 @@ static struct lp_val clamped(const struct conv *v, struct lp_val x) {
     return oct_r_clamp(v->b->k, x, v->b->node->at.clip[0], v->b->node->at.clip[1]);
 }
 
-/* Terms of `runs` x `length` for one tile: from the bias to the result, or from waiting sums to waiting sums. */
-static void build_tile(const struct conv *v, const struct part *p, int pixels, int64_t runs, int64_t length,
+/* Tiles of a band. */
+static int64_t tiles_of(const struct conv *v, const struct part *p) {
+    return v->rows * oct_tf_cut(v->b->target, v->s.ow, p->vectors).tiles;
+}
+
+/* Terms of `runs` x `length` for one tile: from the bias to the result, or from waiting sums to waiting sums. `next`: pixels that
+ * surely follow. */
+static void build_tile(const struct conv *v, const struct part *p, int pixels, int64_t next, int64_t runs, int64_t length,
                        const struct place *at) {
     struct lp_kernel *k = v->b->k;
     const struct lp_type f = lp_vector(LP_F32, v->lanes);
@@ -286,7 +305,14 @@ static void build_tile(const struct conv *v, const struct part *p, int pixels, i
             else if (q) lp_set(k, acc[q][j], acc[0][j]);
             else lp_load_to(k, acc[q][j], v->bias, lp_offset(at->channel, (int64_t)j * v->lanes));
         }
-    const struct oct_tf_terms terms = {v->x, p->w, v->s.sx * v->x_col, v->s.dy * v->x_row, runs, length};
+    struct oct_tf_ahead ahead[OCT_TF_PIXELS];
+    struct oct_tf_terms terms = {v->x, p->w, v->s.sx * v->x_col, v->s.dy * v->x_row, runs, length, 0, ahead};
+    if (waits(v, p->vectors))
+        ahead[terms.naheads++] =
+            (struct oct_tf_ahead){p->w, lp_offset(at->ahead, length * block), length * block / tiles_of(v, p)};
+    else /* the inputs of the next tile, which lie in short runs that the processor does not foresee */
+        for (int q = 0; q < next; q++)
+            ahead[terms.naheads++] = (struct oct_tf_ahead){v->x, lp_offset(at->x, (pixels + q) * terms.pixel), length};
     oct_tf_sum(v->b, &terms, v->fused, v->lanes, p->vectors, pixels, at->x, at->w, acc);
     for (int q = 0; q < pixels; q++)
         for (int j = 0; j < p->vectors; j++) {
@@ -302,11 +328,15 @@ static void build_tiles(const struct conv *v, const struct part *p, int64_t runs
     const struct shape *s = &v->s;
     const int64_t block = (int64_t)p->vectors * v->lanes;
     const struct oct_tf_cut cut = oct_tf_cut(v->b->target, s->ow, p->vectors);
+    const int64_t share = length * block / tiles_of(v, p);
+    const bool streams = !v->padded && v->x_col >= STREAM && v->s.h * v->s.w * v->x_col > STREAMS;
+    at.ahead = at.w;
     if (v->rows > 1) {
         const int32_t r = lp_loop(k, "line", v->rows);
         at.x = lp_plus(at.x, r, s->sy * v->x_row);
         at.y = lp_plus(at.y, r, s->out_row);
         at.sums = lp_plus(at.sums, r, s->ow * block);
+        at.ahead = lp_plus(at.ahead, r, cut.tiles * share);
     }
     for (int small = 0; small < 2; small++) {
         const int64_t tiles = small ? cut.tiles - cut.larger : cut.larger, pixels = cut.pixels + !small;
@@ -317,12 +347,14 @@ static void build_tiles(const struct conv *v, const struct part *p, int64_t runs
             tile.x = lp_plus(tile.x, t, pixels * s->sx * v->x_col);
             tile.y = lp_plus(tile.y, t, pixels * s->out_col);
             tile.sums = lp_plus(tile.sums, t, pixels * block);
+            tile.ahead = lp_plus(tile.ahead, t, share);
         }
-        build_tile(v, p, (int)pixels, runs, length, &tile);
+        build_tile(v, p, (int)pixels, small || !streams ? 0 : cut.pixels, runs, length, &tile);
         if (tiles > 1) lp_end(k);
         at.x = lp_offset(at.x, tiles * pixels * s->sx * v->x_col);
         at.y = lp_offset(at.y, tiles * pixels * s->out_col);
         at.sums = lp_offset(at.sums, tiles * pixels * block);
+        at.ahead = lp_offset(at.ahead, tiles * share);
     }
     if (v->rows > 1) lp_end(k);
 }

@@ -73,6 +73,8 @@ void oct_tf_sum(struct oct_kbuild *b, const struct oct_tf_terms *s, bool fused, 
         const int32_t i = lp_loop(b->k, "i", whole);
         here = lp_plus(here, i, at_once);
         weights = lp_plus(weights, i, at_once * size);
+        for (int n = 0; n < s->naheads; n++)
+            lp_prefetch(b->k, s->ahead[n].buf, lp_plus(s->ahead[n].at, i, s->ahead[n].floats / whole));
     }
     for (int64_t i = 0; i < at_once; i++) term(b, &t, lp_offset(here, i), lp_offset(weights, i * size));
     if (whole > 1) lp_end(b->k);
@@ -90,10 +92,11 @@ static int64_t most_pixels(const struct oct_target *t, int64_t vectors) {
     return p;
 }
 
-/* Half cycles of a term: two products a cycle, two loads a cycle, a product's result after four; the loop. */
+/* Half cycles of a term: two products a cycle, two loads a cycle, of which those of weights may be from the second cache and
+ * count twice; a product's result after four cycles; the loop. */
 static int64_t term_cost(int64_t pixels, int64_t vectors) {
     enum { LATENCY = 8 };
-    const int64_t products = pixels * vectors, loads = pixels + vectors, most = products > loads ? products : loads;
+    const int64_t products = pixels * vectors, loads = pixels + 2 * vectors, most = products > loads ? products : loads;
     return 4 * (most > LATENCY ? most : LATENCY) + 1;
 }
 static int64_t cut_cost(const struct oct_tf_cut *c, int64_t vectors) {

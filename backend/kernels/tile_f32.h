@@ -8,12 +8,20 @@
 enum { OCT_TF_PIXELS = 14, OCT_TF_VECTORS = 14 };
 typedef struct lp_val oct_tf_row[OCT_TF_VECTORS];
 
+/* Memory that the cache had better hold soon: asked for bit by bit while a sum is made. */
+struct oct_tf_ahead {
+    int32_t buf;
+    struct lp_addr at;
+    int64_t floats;
+};
 /* Terms of a sum: `runs` rows of a window, `step` apart in memory, of `length` neighbours each. Weights: [run][term][vectors *
  * lanes]. */
 struct oct_tf_terms {
     int32_t x, w;        /* buffers */
     int64_t pixel, step; /* distance of two pixels' first inputs, of two runs */
     int64_t runs, length;
+    int naheads;
+    const struct oct_tf_ahead *ahead;
 };
 /* Adds all terms to acc, in order: one rounding a term where `fused`, else that of the product too. */
 void oct_tf_sum(struct oct_kbuild *b, const struct oct_tf_terms *s, bool fused, int lanes, int vectors, int pixels,
