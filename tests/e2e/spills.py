@@ -4,9 +4,10 @@ import os, re, subprocess
 
 from common import Tally, folder, read, run
 
-LAYERS = {  # input's shape, weights' shape, attributes
+LAYERS = {  # input's shape, weights' shape, attributes; weights of "bytes" are small enough for sums of 16 bits
     "conv3x3": ("64,14,14", "64,64,3,3", "pad=same"),
     "conv1x1": ("128,14,14", "128,128,1,1", ""),
+    "bytes": ("128,14,14", "128,128,1,1", ""),
     "first": ("3,33,33", "32,3,3,3", "stride=2"),
     "depthwise": ("64,14,14", "64,1,3,3", "pad=same groups=64"),
     "dense": ("640", "128,640", None),
@@ -14,7 +15,7 @@ LAYERS = {  # input's shape, weights' shape, attributes
 TARGETS = ("x86-64-v3", "x86-64-v4-vnni")
 # Moves that are allowed for each multiplication, and where a loop is known to have more.
 BY = {"gcc": 0.1, "clang-19": 0.1, "llvm": 0.1}
-MORE = {("first", "clang-19"): 0.75, ("first", "llvm"): 0.75, ("dense", "gcc"): 0.25, ("dense", "clang-19"): 0.25, ("dense", "llvm"): 0.5,
+MORE = {("first", "clang-19"): 0.75, ("first", "llvm"): 0.75, ("dense", "gcc"): 0.25, ("dense", "clang-19"): 0.25, ("dense", "llvm"): 0.5, ("bytes", "clang-19"): 0.25,
         ("first", "gcc"): 0.2, ("conv3x3", "gcc"): 0.2,
         ("depthwise", "clang-19"): 0.9, ("depthwise", "llvm"): 0.9}
 
@@ -22,13 +23,13 @@ PRODUCT = re.compile(r"\sv(pmaddwd|pmaddubsw|pdpbusd|pdpwssd|pmuldq|pmulld|fmadd
 SPILL = re.compile(r"%[xyz]mm.*\(%r[sb]p|\(%r[sb]p[^)]*\).*%[xyz]mm")
 
 
-def text(shape, weights, how):
+def text(shape, weights, how, within="(-127,128)"):
     op = "dense(x, @w, @b)" if how is None else f"conv2d(x, @w, @b) {how}"
     last = "" if how is None else "z = transpose(y) perm=(0,2,3,1)\n"  # the layer writes as inner ones do
     return f"""octavo 1
 model m
 input x : i8[N,{shape}] scale=0.05 zero=3
-const @w : i8[{weights}] scale=0.01 = random seed=1 within=(-127,128)
+const @w : i8[{weights}] scale=0.01 = random seed=1 within={within}
 const @b : i32[{weights.split(",")[0]}] = random seed=2 within=(-2000,2000)
 y : i8 scale=0.5 zero=-4 = {op}
 {last}output {"z" if last else "y"}
@@ -63,7 +64,7 @@ for name, layer in LAYERS.items():
     d = folder(name)
     m = os.path.join(d, "m.8vo")
     with open(m, "w") as f:
-        f.write(text(*layer))
+        f.write(text(*layer, *["(-1,2)"][name != "bytes":]))
     for target in TARGETS[name in ("conv3x3", "conv1x1"):]:  # vector_asm.py reads those for AVX2
         for by in BY:
             allowed = MORE.get((name, by), BY[by])

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The innermost loops of vector kernels as compilers leave them: nothing goes to the stack and comes back, each pair of codes is one
-broadcast from memory, weights of 8 bits widen as they are loaded. By gcc, clang and the LLVM back end, for AVX2."""
+broadcast from memory, weights of 8 bits widen as they are loaded. By gcc, clang and the LLVM back end, for AVX2. And the object for
+VNNI, taken apart: its hot loop is made of vpdpbusd."""
 import os, re, subprocess
 from common import Tally, folder, read, run
 
@@ -43,4 +44,14 @@ for name in LAYERS:
             t.check(loop.count("vpbroadcastd") == products // 2, f"{name} by {cc}: {loop.count('vpbroadcastd')} broadcasts for {products} products")
             widened = re.findall(r"vpmovsxbw\s+(\S+)", loop)
             t.check(all("(" in x for x in widened) and bool(widened) == (name != "winograd"), f"{name} by {cc}: weights {widened}")
+run("compile", f"{at}/direct.8vo", "--target", "x86-64-v4-vnni", "--io-layout", "nhwc", "--emit", "obj", "-o", f"{at}/direct-vnni")
+text = subprocess.run(["objdump", "-d", "--no-show-raw-insn", f"{at}/direct-vnni.o"], check=True, capture_output=True, text=True).stdout
+line = [re.match(r"\s*([0-9a-f]+):\s+(\w+)\s*(\S*)", x) for x in text.splitlines()]
+line = [(int(m[1], 16), m[2], m[3]) for m in line if m]
+place = {where: i for i, (where, _, _) in enumerate(line)}
+back = [(place.get(int(to, 16)), i) for i, (_, op, to) in enumerate(line) if op[0] == "j" and re.fullmatch("[0-9a-f]+", to)]
+loops = [[op for _, op, _ in line[a:i]] for a, i in back if a is not None and a < i]
+hot = [x for x in loops if x.count("vpdpbusd") >= 8 and not any(op[0] == "j" for op in x)]
+t.check(hot, "no loop of vpdpbusd in the object for VNNI")
+t.check(not any("vpmadd" in op for x in hot for op in x), "other products in the loop of vpdpbusd")
 t.close()
