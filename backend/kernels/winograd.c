@@ -75,11 +75,23 @@ static int64_t spread(int64_t elements, int64_t size) {
     return (lines | 1) * LINE / size;
 }
 
-/* Blocks of a group: as many as divide them all and leave its sums (and weights, if they are made) in the cache. */
-static int64_t blocks_of_group(int64_t blocks, int64_t bytes) {
+/* Do strips write rows of their own? Others must be one thread's. */
+static bool are_apart(const struct oct_wino_cut *c) { return c->down % c->rows == 0 && c->oh % c->kind->out == 0; }
+
+/* Blocks of a group: as many as divide them all, leave its sums (and weights, if they are made) in the cache, and give threads,
+ * who share the groups of strips, equal shares. */
+static int64_t blocks_of_group(const struct oct_kbuild *b, const struct oct_wino_cut *c, int64_t blocks, int64_t bytes) {
+    const double little = 0.03;
+    const int64_t strips = are_apart(c) ? c->strips : 1;
     int64_t n = blocks;
-    while (n > 1 && (blocks % n || n * bytes > GROUP_BYTES)) n--;
+    while (n > 1 && (blocks % n || n * bytes > GROUP_BYTES || oct_k_idle(b, strips * (blocks / n)) > little)) n--;
     return n;
+}
+/* How often the codes of a strip are transformed, by all threads that do groups of it. */
+static int64_t transforms_of(const struct oct_kbuild *b, const struct oct_wino_cut *c) {
+    const int64_t threads = b->threads > 1 ? b->threads : 1;
+    if (!are_apart(c)) return threads * c->strips;
+    return c->strips % threads == 0 ? c->strips : least(threads * c->strips, c->strips + threads);
 }
 
 /* Slices of pairs, if sums are so few that they stay in the near cache with the weights of a slice; `bytes`: of a pair. */
@@ -114,9 +126,10 @@ static struct oct_wino_cut cut_of(const struct oct_kbuild *b, int kind, bool fre
     const struct costs *cost = &costs[kind];
     const int64_t columns = (rows * (c.ow + 2) * c.c + n - 1) / n, codes = points * c.points * 2;
     const int64_t u = points * 2 * c.c * all * lanes;
-    const int64_t each = points * pairs * product + columns * cost->column + c.tiles * w->side * ((c.c + n - 1) / n) * cost->row +
-                         c.tiles * all * cost->back + (fresh ? pairs * all * cost->weights : 0);
-    c.cost = c.strips * each + weights_cost(fresh ? 9 * c.c * all * lanes : u, c.strips) + oct_cost_scratch(codes, c.strips);
+    const int64_t transform = columns * cost->column + c.tiles * w->side * ((c.c + n - 1) / n) * cost->row;
+    const int64_t each = points * pairs * product + c.tiles * all * cost->back + (fresh ? pairs * all * cost->weights : 0);
+    c.cost = c.strips * each + transforms_of(b, &c) * transform + weights_cost(fresh ? 9 * c.c * all * lanes : u, c.strips) +
+             oct_cost_scratch(codes, c.strips);
     return c;
 }
 
@@ -263,8 +276,11 @@ static void add_part(struct oct_wino *v, int64_t first, int64_t blocks, int pixe
                   left = v->l.outputs - first;
     const int64_t each = points * (c->tiles * block * 4 + (c->fresh ? words * 2 : 0));
     *p = (struct oct_wino_part){.first = first, .vectors = (int)vectors, .pixels = pixels, .words = words};
-    p->blocks = left < blocks * block && left % v->lanes ? blocks : blocks_of_group(blocks, each); /* an odd end: no groups */
+    p->blocks =
+        left < blocks * block && left % v->lanes ? blocks : blocks_of_group(v->b, c, blocks, each); /* an odd end: no groups */
     p->groups = blocks / p->blocks;
+    p->group = v->groups;
+    v->groups += p->groups;
     p->slices =
         c->fresh ? slices_of((c->c + 1) / 2, points * p->blocks * block * 4, points * c->tiles * p->blocks * block * 4) : 1;
     p->outputs = least(left, p->blocks * block);
@@ -397,8 +413,9 @@ static void build_part(const struct oct_wino *v, const struct oct_wino_part *p, 
     const int64_t outputs = p->blocks * p->vectors * v->lanes;
     struct lp_addr w = lp_at(0), channel = lp_at(p->first);
     y = lp_offset(y, p->first);
-    if (p->groups > 1) {
-        const int32_t g = lp_loop(k, "group", p->groups);
+    const bool loop = p->groups > 1 || k->pieces > 1;
+    if (loop) {
+        const int32_t g = lp_piece(k, "group", p->group, p->groups);
         w = lp_plus(w, g, p->blocks * p->words * (v->cut.fresh ? 9 : kind->side * kind->side));
         channel = lp_plus(channel, g, outputs);
         y = lp_plus(y, g, outputs);
@@ -416,7 +433,7 @@ static void build_part(const struct oct_wino *v, const struct oct_wino_part *p, 
         if (p->slices > 1) lp_end(k);
     } else build_products(v, p, lp_at(0), w);
     oct_wino_results(v, p, strip, channel, y);
-    if (p->groups > 1) lp_end(k);
+    if (loop) lp_end(k);
 }
 
 bool oct_build_winograd(struct oct_kbuild *b) {
@@ -432,7 +449,9 @@ bool oct_build_winograd(struct oct_kbuild *b) {
                             v->part[0].pixels, v->part[0].vectors * v->lanes);
     oct_text_addf(&b->proof, "|acc| < 2^%d: exact modulo 2^32. ", 31 - kind->shift);
     struct lp_kernel *k = b->k;
-    const int32_t strip = lp_range(k, "strip", v->cut.strips);
+    const bool apart = are_apart(&v->cut);
+    int32_t strip = lp_range_of(k, "strip", apart ? v->cut.strips : 1, b->threads > 1 ? v->groups : 1);
+    if (!apart) strip = lp_loop(k, "strip", v->cut.strips);
     struct lp_addr x = lp_at(b->in[0].at.offset), y = lp_at(b->out.at.offset);
     const bool batch = b->out.at.dim[0] > 1;
     if (batch) {
@@ -442,6 +461,6 @@ bool oct_build_winograd(struct oct_kbuild *b) {
     }
     oct_wino_codes(v, strip, x);
     for (int i = 0; i < v->parts; i++) build_part(v, &v->part[i], strip, y);
-    oct_k_close(b, 1 + batch);
+    oct_k_close(b, 1 + !apart + batch);
     return true;
 }

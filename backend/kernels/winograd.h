@@ -32,6 +32,7 @@ struct oct_wino_cut {
 };
 struct oct_wino_part { /* outputs that share a tile of accumulators: groups x blocks x vectors of them */
     int64_t first, groups, blocks, outputs;
+    int64_t group; /* of all parts' groups, which threads share: number of the first */
     int vectors, pixels;
     int64_t words;  /* weights of a block at one point */
     int64_t slices; /* of its pairs, whose weights are made and used one after the other */
@@ -45,6 +46,7 @@ struct oct_wino {
     int lanes;
     struct oct_wino_part part[2];
     int parts;
+    int64_t groups;                                            /* of all parts */
     int64_t sums_pitch, fresh_pitch;                           /* distance of points in sums, in fresh weights */
     int32_t x, bias, rows, from, to, half, codes, fresh, sums; /* buffers */
     int64_t last_row, last_from, last_to;                      /* greatest entries of the tables rows, from and to */
