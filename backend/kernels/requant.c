@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../ir/steps.h"
 #include "fixed.h"
 #include "real.h"
 
@@ -57,53 +58,19 @@ int32_t oct_rq_value(const struct oct_rq *rq, uint32_t c, int64_t acc) {
 /* ---- the threshold proof
  * ------------------------------------------------------------------------------------------------------- */
 
-/* The least acc in (lo, hi] whose value is >= code, given value(lo) < code <= value(hi). */
-static int64_t first_reaching(const struct oct_rq *own, uint32_t c, int32_t code, int64_t lo, int64_t hi, double m) {
-    double guess = ((double)code - own->zero - 0.5) / m;
-    if (guess > (double)lo + 2 && guess < (double)hi - 2) {
-        int64_t g = (int64_t)guess;
-        if (oct_rq_value(own, c, g - 2) < code && oct_rq_value(own, c, g + 2) >= code) lo = g - 2, hi = g + 2;
-    }
-    while (hi - lo > 1) {
-        int64_t mid = lo + (hi - lo) / 2;
-        if (oct_rq_value(own, c, mid) < code) lo = mid;
-        else hi = mid;
-    }
-    return hi;
-}
-
-struct points {
-    int n;
-    int64_t acc[2 + 2 * 65536];
-    int32_t code[2 + 2 * 65536];
+/* One channel of a requantizer, for ir/steps.h. */
+struct channel {
+    const struct oct_rq *rq;
+    uint32_t c;
 };
-static void add_point(struct points *p, const struct oct_rq *own, uint32_t c, int64_t acc) {
-    p->acc[p->n] = acc;
-    p->code[p->n++] = oct_rq_value(own, c, acc);
-}
-/* Both ends of the reachable range and both sides of each step of the profile's function on it. Both functions are monotone and
- * do not wrap there, so agreeing at these points they agree everywhere between. */
-static void boundary_points(struct points *p, const struct oct_rq *own, uint32_t c, int64_t lo, int64_t hi, double m) {
-    p->n = 0;
-    add_point(p, own, c, lo);
-    add_point(p, own, c, hi);
-    int32_t top = oct_rq_value(own, c, hi);
-    for (int64_t at = lo; oct_rq_value(own, c, at) < top;) {
-        int64_t step = first_reaching(own, c, oct_rq_value(own, c, at) + 1, at, hi, m);
-        add_point(p, own, c, step - 1);
-        add_point(p, own, c, step);
-        at = step;
-    }
-}
-static bool agrees(const struct oct_rq *rq, uint32_t c, const struct points *p) {
-    for (int i = 0; i < p->n; i++)
-        if (oct_rq_value(rq, c, p->acc[i]) != p->code[i]) return false;
-    return true;
+static int32_t value_of(const void *user, int64_t acc) {
+    const struct channel *ch = user;
+    return oct_rq_value(ch->rq, ch->c, acc);
 }
 
 /* Multipliers for one shift for all channels; a multiplier may move by a few units to pass. False: some channel has none. */
 static bool try_shared(struct oct_rq *rq, const struct oct_rq *own, const double *m, const int64_t *lo, const int64_t *hi,
-                       int shift, int32_t *mul, struct points *pts, int64_t *npoints) {
+                       int shift, int32_t *mul, struct oct_steps *steps, int64_t *npoints) {
     *rq = *own;
     rq->form = OCT_RQ_SHARED;
     rq->left = false; /* the multipliers hold it */
@@ -113,13 +80,14 @@ static bool try_shared(struct oct_rq *rq, const struct oct_rq *own, const double
     for (uint32_t c = 0; c < own->n; c++) {
         double real = round(ldexp(m[c], shift));
         if (real > 2147483645.0) return false;
-        boundary_points(pts, own, c, seen(own, lo[c]), seen(own, hi[c]), m[c]);
-        *npoints += pts->n;
+        const struct channel theirs = {own, c}, ours = {rq, c};
+        oct_steps_find(steps, value_of, &theirs, seen(own, lo[c]), seen(own, hi[c]), m[c], own->zero);
+        *npoints += steps->n;
         static const int nudge[] = {0, 1, -1, 2, -2};
         size_t i = 0;
         for (; i < sizeof nudge / sizeof *nudge; i++) {
             mul[c] = (int32_t)real + nudge[i];
-            if (mul[c] >= 0 && agrees(rq, c, pts)) break;
+            if (mul[c] >= 0 && oct_steps_agree(steps, value_of, &ours)) break;
         }
         if (i == sizeof nudge / sizeof *nudge) return false;
     }
@@ -248,10 +216,11 @@ bool oct_rq_plan(struct oct_kbuild *b, enum oct_profile p, uint32_t n, const dou
         rq->shift = shifts[0];
     } else if (!b->no_requant_proof && !rq->full && (int64_t)qmax - qmin < 65536) {
         struct oct_arena *scratch = oct_arena_new(b->cx);
-        struct points *pts = OCT_NEW(scratch, struct points);
+        struct oct_steps steps;
+        oct_steps_init(&steps, scratch, (int64_t)qmax - qmin + 1);
         int32_t *other = OCT_NEW_N(b->arena, int32_t, n);
-        bool ok = (top <= -1 && try_shared(&cheap, rq, m, lo, hi, 32, other, pts, &npoints)) ||
-                  (31 - top <= 62 && try_shared(&cheap, rq, m, lo, hi, 31 - top, other, pts, &npoints));
+        bool ok = (top <= -1 && try_shared(&cheap, rq, m, lo, hi, 32, other, &steps, &npoints)) ||
+                  (31 - top <= 62 && try_shared(&cheap, rq, m, lo, hi, 31 - top, other, &steps, &npoints));
         oct_arena_free(scratch);
         if (ok) {
             b->proofs_accepted++;
