@@ -44,8 +44,8 @@ static void print_job(const struct oct_program *p, struct oct_text *h, const cha
         "static inline void %s_job_part(void *job, int32_t part, int32_t parts, void (*meet)(void *team), void *team) {\n"
         "    const struct %s_job *j = (const struct %s_job *)job;\n"
         "    (void)%s_run_part(%sj->arena, part, parts, meet, team);\n}\n",
-        upper, p->name, p->name, p->name, upper, p->parts, p->name, fields.s ? fields.s : "", p->name, p->name, p->name,
-        p->name, args.s ? args.s : "");
+        upper, p->name, p->name, p->name, upper, p->parts, p->name, fields.s ? fields.s : "", p->name, p->name, p->name, p->name,
+        args.s ? args.s : "");
 }
 
 void oct_print_header(const struct oct_unit *u, struct oct_text *h) {
@@ -61,11 +61,12 @@ void oct_print_header(const struct oct_unit *u, struct oct_text *h) {
         print_parameter(u, h, u->m->output[i].node, param[u->plan.ninputs + (int)i].name, false);
     oct_text_addf(
         h,
-        " * x = scale (code - zero point). The arena is the caller's: %s_ARENA_SIZE bytes, aligned to %d; nothing in it lasts\n"
+        " * x = scale (code - zero point). The arena is the caller's: %s_ARENA_SIZE bytes, aligned to %d%s; nothing in it lasts\n"
         " * from one call to the next. Re-entrant; allocates nothing; returns 0. */\n"
         "#ifndef %s_H\n#define %s_H\n\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n"
         "#define %s_ARENA_SIZE %" PRId64 "\n\n",
-        upper, OCT_ARENA_ALIGN, upper, upper, upper, p->arena_bytes ? p->arena_bytes : 1);
+        upper, OCT_ARENA_ALIGN, u->plan.align > OCT_ARENA_ALIGN ? " (at 64 it is faster)" : "", upper, upper, upper,
+        p->arena_bytes ? p->arena_bytes : 1);
     if (p->selftest_bytes) oct_text_addf(h, "#define %s_SELFTEST_ARENA_SIZE %" PRId64 "\n\n", upper, p->selftest_bytes);
     for (int i = 0; i < p->nentries; i++) {
         if (p->entry[i].status) oct_text_addf(h, "/* %s */\n", p->selftest_doc);

@@ -99,7 +99,7 @@ static int function_of(struct oct_unit *u, const struct oct_step *s) {
     return oct_program_function(u->program, u->a, s->b.k, what, describe(u, s));
 }
 
-enum { MUCH = 4096, LINE = 64 }; /* bytes: of a constant that starts a cache line; of that line */
+enum { MUCH = 64 * 1024, LINE = 64 }; /* bytes: of a constant that starts a cache line; of that line */
 
 int oct_program_constant(struct oct_program *p, const struct oct_packed *d) {
     for (int i = 0; i < p->nconstants; i++) {

@@ -59,7 +59,7 @@ static bool fill(struct drv *d, const struct oct_module *m, const struct drv_nat
     struct oct_dataset data;
     if (!drv_bench_inputs(d, m, &data)) return false;
     b->io = OCT_NEW_N(d->a, void *, m->nnodes + m->noutputs);
-    b->arena = oct_alloc(d->a, n->arena_bytes + 256);
+    b->arena = drv_aligned(oct_alloc(d->a, n->arena_bytes + 256));
     for (uint32_t i = 0; i < data.nin; i++) {
         const struct oct_type *t = &data.in[i].input->type;
         const size_t bytes = (size_t)oct_type_elements(t, 1) * oct_dtype_size(t->dtype);

@@ -62,6 +62,8 @@ const struct drv_native *drv_native_load_parts(struct drv *d, const struct oct_m
 /* The entries of a program whose name is drv_native_prefix, which take the arena alone, as C. */
 extern const char drv_native_prefix[];
 bool drv_native_entries(struct drv *d, const struct oct_compiled *c, const char *cflags, oct_jit_fn **entry);
+/* Memory for an arena, 64 bytes larger than it need be, from its first cache line on. */
+void *drv_aligned(void *memory);
 /* One run: pointers to the inputs, then to the outputs, in order of declaration; arena of arena_bytes, 64-aligned. */
 bool drv_native_run(const struct drv_native *n, void *const *io, void *arena);
 /* Of a module loaded with `timed`: nanoseconds of each step of the last run, in order of execution. */

@@ -143,6 +143,7 @@ bool drv_native_entries(struct drv *d, const struct oct_compiled *c, const char 
     return true;
 }
 
+void *drv_aligned(void *memory) { return (char *)memory + (-(uintptr_t)memory & 63); }
 bool drv_native_run(const struct drv_native *n, void *const *io, void *arena) { return n->run(io, arena) == 0; }
 const uint64_t *drv_native_times(const struct drv_native *n, unsigned *steps) {
     *steps = *n->steps;
@@ -183,7 +184,7 @@ static bool run_all(struct drv *d, const struct drv_native *n, const struct stre
                                .s = s,
                                .nstreams = nstreams,
                                .io = OCT_NEW_N(d->a, void *, nstreams),
-                               .arena = oct_alloc(d->a, n->arena_bytes + 256),
+                               .arena = drv_aligned(oct_alloc(d->a, n->arena_bytes + 256)),
                                .first = i,
                                .step = threads,
                                .runs = runs};

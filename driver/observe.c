@@ -37,7 +37,7 @@ bool drv_observe(void *user, const struct oct_module *m, const struct oct_datase
     struct oct_module *c = observed(d, m, &count);
     const struct drv_native *n = c ? load(d, c) : NULL;
     if (!n) return false;
-    void **io = OCT_NEW_N(d->a, void *, data->nin + count), *arena = oct_alloc(d->a, n->arena_bytes + 256);
+    void **io = OCT_NEW_N(d->a, void *, data->nin + count), *arena = drv_aligned(oct_alloc(d->a, n->arena_bytes + 256));
     struct oct_tensor *value = OCT_NEW_N(d->a, struct oct_tensor, count);
     for (uint32_t i = 0; i < count; i++) {
         const struct oct_type *t = &c->output[i].node->type;

@@ -108,7 +108,7 @@ bool drv_ceilings(struct drv *d, const struct oct_compile_options *options, cons
     const int n = r->nceilings = oct_ceiling_make(d->cx, d->a, &opt, c, &made);
     if (!n) return true;
     if (!load(d, &opt, llvm, cflags, &made, entry)) return false;
-    void *arena = oct_alloc(d->a, (size_t)made.program->arena_bytes);
+    void *arena = drv_aligned(oct_alloc(d->a, (size_t)made.program->arena_bytes + 64));
     for (int i = 0; i < n; i++) best[i] = UINT64_MAX;
     for (int run = 0; run < RUNS; run++)
         for (int i = 0; i < n; i++) {
