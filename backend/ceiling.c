@@ -61,7 +61,7 @@ static double build(struct lp_kernel *k, const struct oct_target *t, const char 
     }
     lp_end(k);
     for (int i = 0; i < SUMS; i++) lp_store(k, y, lp_at((int64_t)i * type.lanes), acc[i]);
-    return (double)TURNS * SUMS * sums * lanes * (*steps == 'a' ? 2 : 4);
+    return (double)((int64_t)TURNS * SUMS * sums * lanes * (*steps == 'a' ? 2 : 4));
 }
 
 int oct_ceiling_make(struct oct_ctx *cx, struct oct_arena *a, const struct oct_compile_options *opt,

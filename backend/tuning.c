@@ -50,7 +50,7 @@ static int short_list(const struct oct_ways *all, struct oct_way *list) {
     int n = 0;
     for (int fresh = 1; fresh >= 0; fresh--)
         for (const struct oct_way *x; n < MOST_WAYS && (x = next_way(all, list, n, fresh)); list[n++] = *x)
-            if (n && (fresh ? x->cycles == HUGE_VAL : !(x->cycles < WORSE * list[0].cycles))) break;
+            if (n && (fresh ? x->cycles == HUGE_VAL : !(x->cycles < (double)WORSE * list[0].cycles))) break;
     return n;
 }
 

@@ -286,7 +286,7 @@ static void print_goal(struct drv *d, const struct drv_layer *l, size_t n, const
         const double s = 100 * share(&l[i], ceilings);
         if (l[i].macs < LARGE || s != s) continue;
         large++;
-        if (s >= GOAL) reach++;
+        if (s >= (double)GOAL) reach++;
         else oct_text_addf(&below, "%s %s %.0f %%", below.len ? "," : "; below:", l[i].name, s);
     }
     if (large)

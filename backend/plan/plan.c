@@ -185,7 +185,7 @@ static double cycles_of(const struct oct_step *s) {
  * not; and what one of them made comes slowly to another. Less than a microsecond is not worth it. */
 static void share(const struct planner *pl, struct oct_step *s) {
     enum { LEAST_CYCLES = 2500 };
-    if (pl->opt->threads < 2 || cycles_of(s) < LEAST_CYCLES) return;
+    if (pl->opt->threads < 2 || cycles_of(s) < (double)LEAST_CYCLES) return;
     s->split = lp_share(s->b.k) && lp_units(s->b.k) > 1;
 }
 static void finish(const struct planner *pl, struct oct_step *s) {
