@@ -210,7 +210,7 @@ static double step_cost(const struct oct_target *t, int how, int64_t pixels, int
     double cost = operations;
     if (t->vector_bits <= 256 && 2 * products > cost) cost = 2 * products;
     if (2 * loads > cost) cost = 2 * loads;
-    return cost + (double)quads / UNROLL + 4;
+    return cost + (double)quads / (double)UNROLL + 4;
 }
 double oct_dots_cost(const struct oct_target *t, int how, int64_t width, int64_t pixels, int64_t vectors, int64_t quads) {
     if (pixels > width) pixels = width;
