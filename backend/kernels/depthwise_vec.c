@@ -263,22 +263,25 @@ static void build_row(struct depthwise *d, struct tile at) {
     struct oct_kbuild *b = d->l.b;
     const struct oct_attrs *a = &b->node->at;
     const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
-    const int64_t sx = a->stride[1], width = in->dim[3], step = d->pixels * sx, left = a->pad[1];
-    for (int64_t x = 0, run; x < out->dim[3]; x += run * d->pixels) {
+    const int64_t sx = a->stride[1], width = in->dim[3], left = a->pad[1], reach = (d->kw - 1) * a->dilation[1] + 1;
+    /* Bands that come once and take little of the time get small tiles, edges single pixels: less code. */
+    const int64_t most = at.in->count == 1 && out->dim[2] > 6 * d->rows && d->pixels > 2 ? 2 : d->pixels;
+    for (int64_t x = 0, run, pixels; x < out->dim[3]; x += run * pixels) {
         struct tile now = at;
-        const int64_t pixels = out->dim[3] - x < d->pixels ? out->dim[3] - x : d->pixels, from = x * sx - left,
-                      seen = (pixels - 1) * sx + (d->kw - 1) * a->dilation[1] + 1;
-        run = 1;
-        if (from >= 0 && from + seen <= width) run = (width - from - seen) / step + 1;
-        if (run > (out->dim[3] - x) / pixels) run = (out->dim[3] - x) / pixels;
+        const int64_t from = x * sx - left, rest = out->dim[3] - x;
+        int64_t inside = from >= 0 && from + reach <= width ? (width - from - reach) / sx + 1 : 0; /* pixels from here on */
+        if (inside > rest) inside = rest;
+        pixels = out->dim[3] <= most ? rest : inside ? inside : 1;
+        if (pixels > most) pixels = most;
+        run = inside >= pixels ? inside / pixels : 1;
         now.x = lp_offset(at.x, x * sx * in->stride[3]);
         now.y = lp_offset(at.y, x * out->stride[3]);
         now.from = -from;
         now.to = width - from;
         if (run > 1) {
             const int32_t tile = lp_loop(b->k, "tile", run);
-            now.x = lp_plus(now.x, tile, step * in->stride[3]);
-            now.y = lp_plus(now.y, tile, d->pixels * out->stride[3]);
+            now.x = lp_plus(now.x, tile, pixels * sx * in->stride[3]);
+            now.y = lp_plus(now.y, tile, pixels * out->stride[3]);
         }
         build_tile(d, now, (int)pixels);
         if (run > 1) lp_end(b->k);

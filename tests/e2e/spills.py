@@ -17,7 +17,7 @@ TARGETS = ("x86-64-v3", "x86-64-v4-vnni")
 BY = {"gcc": 0.1, "clang-19": 0.1, "llvm": 0.1}
 MORE = {("first", "clang-19"): 0.75, ("first", "llvm"): 0.75, ("dense", "gcc"): 0.25, ("dense", "clang-19"): 0.25, ("dense", "llvm"): 0.5, ("bytes", "clang-19"): 0.25,
         ("first", "gcc"): 0.2, ("conv3x3", "gcc"): 0.2,
-        ("depthwise", "clang-19"): 0.9, ("depthwise", "llvm"): 0.9}
+        ("depthwise", "gcc"): 0.15, ("depthwise", "clang-19"): 0.9, ("depthwise", "llvm"): 0.9}
 
 PRODUCT = re.compile(r"\sv(pmaddwd|pmaddubsw|pdpbusd|pdpwssd|pmuldq|pmulld|fmadd\w+)\s")
 SPILL = re.compile(r"%[xyz]mm.*\(%r[sb]p|\(%r[sb]p[^)]*\).*%[xyz]mm")
