@@ -147,8 +147,8 @@ def prepare(name, folder, shared):
             {"mobilenetv1": mobilenet_v1, "resnet18": resnet18}[name](path)
         shape = [d.dim_value for d in onnx.load(path).graph.input[0].type.tensor_type.shape.dim][1:]
         r = np.random.default_rng(4)
-        n = 8 if name in ("mobilenetv1", "resnet18") else CALIBRATION
-        cal, x = (r.normal(0, 1, [k, *shape]).astype(np.float32) for k in (n, SAMPLES))
+        large = name in ("mobilenetv1", "resnet18")  # reference kernels take a second for each
+        cal, x = (r.normal(0, 1, [k, *shape]).astype(np.float32) for k in ((8, 4) if large else (CALIBRATION, SAMPLES)))
     np.save(os.path.join(folder, "cal.npy"), cal)
     np.save(os.path.join(folder, "x.npy"), x)
     return True
