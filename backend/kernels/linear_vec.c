@@ -79,13 +79,16 @@ bool oct_fits_dense_vec(const struct oct_kbuild *b) {
 /* ---- ways -------------------------------------------------------------------------------------------------------------------
  */
 
-/* Vector operations for all pixels of a row of the result for one block, a row of the window. Pairs in as many registers as there
- * are are no good default: gcc spills two of twelve sums and is a third slower, where others gain a thirtieth. */
+/* Vector operations for all pixels of a row of the result for one block, a row of the window. Tiles that leave few registers are
+ * no good default: gcc keeps what loops do not change in some and spills sums, which halves its speed, where others gain a
+ * twentieth. */
 static double block_cost(const struct oct_kbuild *b, const struct oct_shape *s, int how, int64_t pixels, int64_t vectors) {
     const int64_t length = s->kw * s->c;
-    if (how != OCT_PAIRS) return oct_dots_cost(b->target, how, s->ow, pixels, vectors, (length + 3) / 4);
-    const bool full = pixels > 1 && (pixels + 1) * vectors + 3 > b->target->registers;
-    return (double)((length + 1) / 2 * oct_madd_cost(s->ow, pixels, vectors)) * (full ? 1.05 : 1.0);
+    const bool looped = how == OCT_PAIRS || how > OCT_DOTS_AT_ONCE, /* sums of a tile in registers throughout a loop */
+        full = looped && pixels > 1 && (pixels + 2) * vectors + 3 > b->target->registers;
+    const double cost = how == OCT_PAIRS ? (double)((length + 1) / 2 * oct_madd_cost(s->ow, pixels, vectors))
+                                         : oct_dots_cost(b->target, how, s->ow, pixels, vectors, (length + 3) / 4);
+    return full ? cost * 1.1 : cost;
 }
 static int pixels_for(const struct oct_kbuild *b, const struct oct_shape *s, int how, int64_t vectors) {
     if (how != OCT_PAIRS) return oct_dots_pixels(b->target, how, s->ow, vectors);
