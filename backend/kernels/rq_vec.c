@@ -126,7 +126,8 @@ static struct oct_fma_rq *fit_all(struct oct_rqv *v, const struct oct_rqv_sums *
     const struct oct_rq *rq = v->rq;
     const struct oct_fma_limits limits = {s->times ? s->most_times : 1, true};
     struct oct_fma_rq *fit = OCT_NEW_N(v->b->arena, struct oct_fma_rq, rq->n);
-    const bool tried = rq->form != OCT_RQ_IDENTITY && rq->qmax - rq->qmin < 256 && !v->b->no_requant_proof && !v->b->no_float;
+    const bool tried =
+        rq->form != OCT_RQ_IDENTITY && (int64_t)rq->qmax - rq->qmin < 256 && !v->b->no_requant_proof && !v->b->no_float;
     struct oct_arena *scratch = oct_arena_new(v->b->cx);
     struct oct_steps steps;
     oct_steps_init(&steps, scratch, 256);

@@ -160,7 +160,7 @@ bool oct_build_softmax(struct oct_kbuild *b) {
     struct along a;
     lp_op_to(k, sum, LP_OP_add_nw, 2, (struct lp_val[]){sum, lp_op1(k, NULL, LP_OP_cvt, i64, first_look(b, &c, &a))}, 0);
     oct_k_close(b, a.loops);
-    if (c.kept >= 0 && quotients_are_exact(b, c.axis, w)) {
+    if (c.kept >= 0 && !b->no_float && quotients_are_exact(b, c.axis, w)) {
         struct quotient q = {&c, 2.0 * (double)w, double_of(k, sum), lp_flt(LP_F64, 0)};
         q.divisor = lp_op2(k, "divisor", LP_OP_fmul, q.half, lp_flt(LP_F64, 0x1p17));
         q.half = lp_op2(k, "half", LP_OP_fmul, q.half, lp_flt(LP_F64, 0x1p16));
@@ -168,7 +168,8 @@ bool oct_build_softmax(struct oct_kbuild *b) {
         oct_k_close(b, c.loops);
         return true;
     }
-    if (c.kept >= 0) oct_k_fallback(b, "scalar code: quotients of more than 53 bits");
+    if (c.kept >= 0)
+        oct_k_fallback(b, b->no_float ? "scalar code: quotients without floats" : "scalar code: quotients of more than 53 bits");
     a = walk(b, c.axis, c.at);
     /* v = floor((2 T W + 2^16 S) / (2^17 S)) */
     struct lp_val rest = lp_op1(k, "rest", LP_OP_cvt, i64, exponential_of(b, &c, a.in));

@@ -78,7 +78,8 @@ def one_of_two(target, cc, more, nm):
     t.check(one == two and not any(s.startswith("first_") for s in two), f"{target}: symbols of a model that nobody calls stay: {two - one}")
     t.check(a == b, f"{target}: a model that nobody calls takes {b - a} bytes")
     report = json.loads(read(f"{d}/first.json"))
-    t.check("first_run" in every and c - a >= report["text_bytes"] + report["rodata_bytes"], f"{target}: {c - a} bytes without --gc-sections")
+    # the linker makes one of small constants that both models have
+    t.check("first_run" in every and c - a >= 0.99 * (report["text_bytes"] + report["rodata_bytes"]), f"{target}: {c - a} bytes without --gc-sections, {report['text_bytes']} + {report['rodata_bytes']} reported")
     t.check("second_run" in one and "second_quantize_x" not in one, f"{target}: entries that nobody calls stay")
 
 

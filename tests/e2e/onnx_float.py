@@ -110,9 +110,4 @@ for name, data in INT8.items():
         print(f"{name}: {len(x)} inputs, {100 * same:.1f} % of output codes the same, top-1 {100 * top:.1f} %")
         check(ours.dtype == theirs.dtype and same >= SAME_CODES and top >= SAME_TOP, f"{name}: outputs differ")
 
-# What cannot be read is listed as a whole.
-r = tried("check", f"{shared}/models/ic_resnet8_ort_qoperator.onnx")
-check(r.returncode == 69, f"qoperator: check exits {r.returncode}")
-check(r.stderr.count("error:") == 15, f"qoperator: {r.stderr.count('error:')} reports instead of 15")
-check("QLinearAdd of 'com.microsoft'" in r.stderr, "qoperator: the domain is not named")
 sys.exit(1 if failures else 0)

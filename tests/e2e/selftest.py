@@ -98,12 +98,14 @@ def which_layer(net):
     t.check(list(known.values()) == ["r1", "r2", "r3", "p1", "r4", "n5", "r5", "pooled", "logits", "probs", "outputs of vector 2", "outputs of vector 3"],
             f"the header names the checks: {known}")
     for s in weights(f"{d}/net.o"):
-        if not s[0].startswith(".rodata.data_") or s[2] == 256 * 4:
-            continue  # the compiler's own; the table of softmax, of which a vector reads ten entries
+        if not s[0].startswith(".rodata.data_"):
+            continue  # the compiler's own
         code, _ = run_on(machines.HOST, d, flip(f"{d}/net.o", f"{d}/bad.o", s, 0.5, 255, 4))
-        t.check(code != 0, f"a flipped byte in {s[0]} is not seen")
+        # the table of softmax has this size; a vector reads ten entries of it
+        t.check(code != 0 or s[2] == 256 * 4, f"a flipped byte in {s[0]} is not seen")
         seen.add(known.get(code))
-    t.check({"r1", "r2", "r3", "r4", "n5", "logits"} <= seen, f"layers found: {seen}")
+    # logits is so small that its weights become part of its code
+    t.check({"r1", "r2", "r3", "r4", "n5", "r5"} <= seen, f"layers found: {seen}")
 
 
 net = os.path.join(folder("model"), "net.8vo")
