@@ -101,35 +101,33 @@ static bool bias(struct oct_tfl *im, struct oct_node **out) {
     return *out != NULL;
 }
 
-bool oct_tfl_build_conv(struct oct_tfl *im) {
-    enum { PADDING, STRIDE_W, STRIDE_H, ACTIVATION, DILATION_W, DILATION_H };
-    static const int oihw[] = {0, 3, 1, 2};
-    if (im->in[1]->rank != 4) return oct_tfl_invalid(im, "its weights have %d dimensions", im->in[1]->rank);
+/* Options: padding, strides, and from number `behind` on the activation and the dilations. Weights are turned by `oihw`. */
+static bool convolution(struct oct_tfl *im, const int *oihw, int64_t channels_per_group, unsigned behind) {
+    enum { PADDING, STRIDE_W, STRIDE_H, ACTIVATION = 0, DILATION_W, DILATION_H };
     struct oct_node *operand[3] = {oct_tfl_nchw(im, im->in[0])};
     if (!operand[0] || !(operand[1] = weights(im, 4, oihw)) || !bias(im, &operand[2])) return false;
     struct oct_attrs at;
     if (!window(im, operand[0], &im->in[1]->dim[1], (int64_t[]){option(im, STRIDE_H, 4, 0), option(im, STRIDE_W, 4, 0)},
-                (int64_t[]){option(im, DILATION_H, 4, 1), option(im, DILATION_W, 4, 1)}, option(im, PADDING, 1, 0), &at))
+                (int64_t[]){option(im, behind + DILATION_H, 4, 1), option(im, behind + DILATION_W, 4, 1)},
+                option(im, PADDING, 1, 0), &at))
         return false;
-    const int64_t c = operand[0]->type.dim[1], per_group = im->in[1]->dim[3];
-    if (per_group < 1 || c % per_group)
-        return oct_tfl_invalid(im, "%lld input channels, weights for %lld", (long long)c, (long long)per_group);
-    if (c != per_group) OCT_SET(at, groups, c / per_group);
-    return oct_tfl_emit(im, OCT_OP_conv2d, operand, operand[2] ? 3 : 2, &at, true, option(im, ACTIVATION, 1, 0));
+    const int64_t c = operand[0]->type.dim[1];
+    if (channels_per_group < 1 || c % channels_per_group)
+        return oct_tfl_invalid(im, "%lld input channels, weights for %lld", (long long)c, (long long)channels_per_group);
+    if (c != channels_per_group) OCT_SET(at, groups, c / channels_per_group);
+    return oct_tfl_emit(im, OCT_OP_conv2d, operand, operand[2] ? 3 : 2, &at, true, option(im, behind + ACTIVATION, 1, 0));
+}
+
+bool oct_tfl_build_conv(struct oct_tfl *im) {
+    static const int oihw[] = {0, 3, 1, 2};
+    if (im->in[1]->rank != 4) return oct_tfl_invalid(im, "its weights have %d dimensions", im->in[1]->rank);
+    return convolution(im, oihw, im->in[1]->dim[3], 3);
 }
 
 bool oct_tfl_build_depthwise(struct oct_tfl *im) {
-    enum { PADDING, STRIDE_W, STRIDE_H, MULTIPLIER, ACTIVATION, DILATION_W, DILATION_H };
-    static const int oihw[] = {3, 0, 1, 2}; /* from [1,H,W,C] */
+    static const int oihw[] = {3, 0, 1, 2}; /* from [1,H,W,C]; behind the strides stands the multiplier */
     if (im->in[1]->rank != 4 || im->in[1]->dim[0] != 1) return oct_tfl_invalid(im, "its weights are not [1,H,W,channels]");
-    struct oct_node *operand[3] = {oct_tfl_nchw(im, im->in[0])};
-    if (!operand[0] || !(operand[1] = weights(im, 4, oihw)) || !bias(im, &operand[2])) return false;
-    struct oct_attrs at;
-    if (!window(im, operand[0], &im->in[1]->dim[1], (int64_t[]){option(im, STRIDE_H, 4, 0), option(im, STRIDE_W, 4, 0)},
-                (int64_t[]){option(im, DILATION_H, 4, 1), option(im, DILATION_W, 4, 1)}, option(im, PADDING, 1, 0), &at))
-        return false;
-    if (operand[0]->type.dim[1] != 1) OCT_SET(at, groups, operand[0]->type.dim[1]);
-    return oct_tfl_emit(im, OCT_OP_conv2d, operand, operand[2] ? 3 : 2, &at, true, option(im, ACTIVATION, 1, 0));
+    return convolution(im, oihw, 1, 4);
 }
 
 /* Everything but the last axis is the batch unless keep_num_dims; TFLite then takes rows of I elements. */

@@ -16,6 +16,14 @@ FLOAT_MODELS = {
     "sww_streaming": ("sww_cal_f32", "sww_test_f32", None),
 }
 
+# The official int8 models that stand there as TFLite and QDQ files, with LiteRT's outputs: test data.
+LITERT_MODELS = {
+    "kws_dscnn_int8": "kws_test_f32",
+    "ic_resnet8_int8": "ic_test1000_f32",
+    "vww_mobilenetv1_025_96_int8": "vww_test_f32",
+    "ad_autoencoder_int8": "ad_test_f32",
+}
+
 
 def need_shared():
     """Exit 77 (ctest counts it as skipped) where the shared models are absent; in CI that is a failure."""

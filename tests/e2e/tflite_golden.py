@@ -10,18 +10,12 @@ import re
 
 import numpy as np
 
-MODELS = {
-    "kws_dscnn_int8": "kws_test_f32",
-    "ic_resnet8_int8": "ic_test1000_f32",
-    "vww_mobilenetv1_025_96_int8": "vww_test_f32",
-    "ad_autoencoder_int8": "ad_test_f32",
-}
 failures = []
 
 
 os.makedirs(out, exist_ok=True)
 os.chdir(out)
-for model, data in MODELS.items():
+for model, data in LITERT_MODELS.items():
     run("import", os.path.join(shared, "models", model + "_qdq.onnx"), "-o", "m.8vo")
     for kernels in "ref", "xnn":
         run("opt", "m.8vo", "--profile", "tflite_" + kernels, "-o", "q.8vo")

@@ -10,18 +10,11 @@ import re
 
 import numpy as np
 
-MODELS = {
-    "kws_dscnn_int8": "kws_test_f32",
-    "ic_resnet8_int8": "ic_test1000_f32",
-    "vww_mobilenetv1_025_96_int8": "vww_test_f32",
-    "ad_autoencoder_int8": "ad_test_f32",
-    "mobilenet_v2_int8": "imagenet3_224_f32",
-}
 failures = []
 
 os.makedirs(out, exist_ok=True)
 os.chdir(out)
-for model, data in MODELS.items():
+for model, data in {**LITERT_MODELS, "mobilenet_v2_int8": "imagenet3_224_f32"}.items():
     for kernels in "ref", "xnn":
         path = os.path.join(shared, "models", model + ".tflite")
         run("import", path, "--profile", "tflite_" + kernels, "-o", "m.8vo")
