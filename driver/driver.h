@@ -11,9 +11,16 @@
 
 enum drv_option {
 #define OPT(field, kind, spelling, arg, doc) DRV_##field,
+#define REWRITE OPT
 #include "options.def"
-#undef OPT
     DRV_OPTION_COUNT
+};
+enum { /* bits of drv_verb.options: one an option, and one for all REWRITE options */
+    DRV_BIT_rewrite,
+#define OPT(field, kind, spelling, arg, doc) DRV_BIT_##field,
+#define REWRITE(field, kind, spelling, arg, doc)
+#include "options.def"
+    DRV_BIT_COUNT
 };
 struct drv_list {
     const char **v;
@@ -27,8 +34,8 @@ struct drv_list {
 #define DRV_FIELD_WORD(f) int f;     /* index into the words; -1: not given */
 struct drv_options {
 #define OPT(field, kind, spelling, arg, doc) DRV_FIELD_##kind(field)
+#define REWRITE OPT
 #include "options.def"
-#undef OPT
     struct drv_list args; /* what is no option, without the verb */
 };
 
@@ -36,7 +43,7 @@ struct drv;
 struct drv_verb {
     const char *name, *args, *doc;
     int least, most;   /* arguments */
-    uint64_t options;  /* bit DRV_x */
+    uint64_t options;  /* bits DRV_BIT_x */
     bool (*run)(struct drv *d);
 };
 #define VERB(name, args, least, most, options, doc) bool verb_##name(struct drv *d);

@@ -10,27 +10,29 @@ enum kind { FLAG, STR, LIST, INT, NUM, WORD };
 static const struct option {
     const char *spelling, *arg, *doc;
     enum kind kind;
+    int bit; /* of drv_verb.options */
     size_t offset;
 } options[] = {
-#define OPT(field, kind, spelling, arg, doc) {spelling, arg, doc, kind, offsetof(struct drv_options, field)},
+#define ROW(field, kind, spelling, arg, doc, bit) {spelling, arg, doc, kind, DRV_BIT_##bit, offsetof(struct drv_options, field)},
+#define OPT(field, kind, spelling, arg, doc)      ROW(field, kind, spelling, arg, doc, field)
+#define REWRITE(field, kind, spelling, arg, doc)  ROW(field, kind, spelling, arg, doc, rewrite)
 #include "options.def"
-#undef OPT
 };
 
-#define O(field) ((uint64_t)1 << DRV_##field)
+#define O(field) ((uint64_t)1 << DRV_BIT_##field)
 static const struct drv_verb verbs[] = {
 #define VERB(name, args, least, most, options, doc) {#name, args, doc, least, most, options, verb_##name},
 #include "verbs.def"
 #undef VERB
 };
-_Static_assert(DRV_OPTION_COUNT <= 64, "an option is a bit");
+_Static_assert(DRV_BIT_COUNT <= 64, "an option is a bit");
 
 const struct drv_verb *drv_verbs(int *n) {
     *n = sizeof verbs / sizeof *verbs;
     return verbs;
 }
 
-static bool takes(const struct drv_verb *verb, int option) { return verb->options >> option & 1; }
+static bool takes(const struct drv_verb *verb, int option) { return verb->options >> options[option].bit & 1; }
 
 static bool misuse(struct oct_ctx *cx, const char *fmt, ...) OCT_PRINTF(2, 3);
 static bool misuse(struct oct_ctx *cx, const char *fmt, ...) {
