@@ -25,6 +25,18 @@ struct oct_dataset {
 typedef bool oct_observe_fn(void *user, const struct oct_module *m, const struct oct_dataset *data, oct_each_fn *each,
                             void *each_user);
 
+/* Weights of one linear op that are about to become codes, under scales that are final. */
+struct oct_weights {
+    const struct oct_node *op; /* conv2d or dense; its operand 1 is the float constant */
+    const float *w;            /* row-major: `outs` output channels, `per` elements each */
+    int64_t outs, per;
+    const struct oct_quant *q; /* element i has scale q->scale[oct_weight_index(w, i)], zero point 0 */
+    struct oct_reach codes;    /* least and greatest code */
+};
+uint32_t oct_weight_index(const struct oct_weights *w, int64_t i);
+/* Rounds: fills code[outs * per], each within w->codes. False: nearest codes are wanted. */
+typedef bool oct_round_fn(void *user, const struct oct_weights *w, int32_t *code);
+
 struct oct_pass_env {
     struct oct_ctx *cx;
     struct oct_module *m;           /* the module at work */
@@ -32,9 +44,11 @@ struct oct_pass_env {
     const struct oct_dataset *data; /* NULL when none was given */
     oct_observe_fn *observe;        /* computes what calibrate observes; NULL: the interpreter */
     void *observe_user;
-    struct oct_stats *stats;        /* observer state to start from and to fill; NULL: private to calibrate */
-    struct oct_text *explain;       /* lines for --explain; NULL: not wanted */
-    unsigned changes;               /* the pass counts its rewrites here */
+    oct_round_fn *round; /* chooses the codes of weights for given scales; NULL: the nearest */
+    void *round_user;
+    struct oct_stats *stats;  /* observer state to start from and to fill; NULL: private to calibrate */
+    struct oct_text *explain; /* lines for --explain; NULL: not wanted */
+    unsigned changes;         /* the pass counts its rewrites here */
 };
 /* One line "NAME: what (why)" for --explain; also goes to `why` of the node when it stays in the model. */
 void oct_explain(struct oct_pass_env *env, const struct oct_node *n, const char *fmt, ...) OCT_PRINTF(3, 4);
@@ -75,6 +89,8 @@ struct oct_run_options {
     const struct oct_dataset *data;
     oct_observe_fn *observe; /* as in struct oct_pass_env */
     void *observe_user;
+    oct_round_fn *round;
+    void *round_user;
     struct oct_stats *stats;
     const char *const *passes; /* run exactly these, in order (NULL-terminated) instead of the pipeline; m->after goes on only
                                 * with those whose turn it is in the pipeline */

@@ -15,6 +15,11 @@ enum { PER_CHANNEL, PER_TENSOR };
 
 static const enum oct_scheme weight_scheme[] = {OCT_scheme_sym, OCT_scheme_full, OCT_scheme_pot};
 
+struct oct_reach oct_weight_codes(const struct oct_qconfig *rule) {
+    const int32_t most = (int32_t)oct_dtype_max(OCT_I8);
+    return (struct oct_reach){weight_scheme[rule->weight_scheme] == OCT_scheme_full ? -most - 1 : -most, most};
+}
+
 /* One output channel's least scale: the bias must fit, and products of scales must stay normal. */
 static float least_scale(float bias, float s_x) {
     const double fit = fabs((double)bias) / (0x1p30 * (double)s_x), normal = 2 * (double)FLT_MIN / fmin((double)s_x, 1);
@@ -25,7 +30,8 @@ static float next_power_of_two(float s) { return exp2f(ceilf(log2f(s))); }
 
 static float channel_scale(const float *w, int64_t n, const struct oct_qconfig *rule, float least, bool biased) {
     const enum oct_scheme scheme = weight_scheme[rule->weight_scheme];
-    float s = oct_weight_scale(w, n, 1, scheme, rule->weight_observer == OBSERVER_MSE, -128, 127);
+    const int32_t most = oct_weight_codes(rule).hi;
+    float s = oct_weight_scale(w, n, 1, scheme, rule->weight_observer == OBSERVER_MSE, -most - 1, most);
     if (s == 0 && !biased) return 1;
     if (s >= least) return s;
     return scheme == OCT_scheme_pot ? next_power_of_two(least) : least;
@@ -37,19 +43,32 @@ static struct oct_node *dequantized(struct oct_module *m, const struct oct_node 
     return oct_make(m, OCT_OP_dequantize, oct_suffixed(m, from->name, "dq"), &c, 1, NULL, NULL, from->span);
 }
 
-int8_t oct_weight_code(float w, float scale, bool full) {
-    return (int8_t)oct_quantize1(w, scale, 0, full ? -128 : -127, 127, OCT_divide_div, OCT_order_before);
+int32_t oct_weight_code(float w, float scale, struct oct_reach codes) {
+    return oct_quantize1(w, scale, 0, codes.lo, codes.hi, OCT_divide_div, OCT_order_before);
 }
 
-static struct oct_node *quantized_weight(struct oct_module *m, const struct oct_node *wn, const struct oct_quant *q, bool full) {
-    const float *w = oct_const_floats(wn);
-    const int64_t total = oct_type_elements(&wn->type, 1), per = total / wn->type.dim[0];
-    int8_t *code = OCT_NEW_N(m->arena, int8_t, total);
-    for (int64_t i = 0; i < total; i++) code[i] = oct_weight_code(w[i], oct_scale(q, (uint32_t)(i / per)), full);
+uint32_t oct_weight_index(const struct oct_weights *w, int64_t i) {
+    return w->q->axis < 0 ? 0 : (uint32_t)(i * w->q->n / (w->outs * w->per));
+}
+
+/* The codes that env->round chooses, else the nearest ones. */
+static void round_weights(struct oct_pass_env *env, const struct oct_weights *w, int32_t *code) {
+    if (env->round && env->round(env->round_user, w, code)) return;
+    const int64_t total = w->outs * w->per;
+    for (int64_t i = 0; i < total; i++) code[i] = oct_weight_code(w->w[i], w->q->scale[oct_weight_index(w, i)], w->codes);
+}
+
+static struct oct_node *quantized_weight(struct oct_pass_env *env, struct oct_module *m, const struct oct_weights *w) {
+    const struct oct_node *wn = w->op->operand[1];
+    const int64_t total = w->outs * w->per;
+    int32_t *code = OCT_NEW_N(env->scratch, int32_t, total);
+    round_weights(env, w, code);
     struct oct_type t = wn->type;
     t.dtype = OCT_I8;
-    t.q = q;
-    return dequantized(m, wn, &t, code);
+    t.q = w->q;
+    void *data = oct_alloc_n(m->arena, (size_t)total, oct_dtype_size(t.dtype));
+    for (int64_t i = 0; i < total; i++) oct_store_int(t.dtype, data, i, code[i]);
+    return dequantized(m, wn, &t, data);
 }
 
 int32_t oct_bias_code(float b, float s_x, float s_w) {
@@ -80,7 +99,7 @@ static void raise_to_safe(struct oct_pass_env *env, const struct oct_node *n, co
     const enum oct_scheme scheme = weight_scheme[rule->weight_scheme];
     struct oct_safe safe;
     if (!oct_safe_begin(&safe, env->scratch, n, rule, in->range, in->dead)) return;
-    safe.full = scheme == OCT_scheme_full;
+    safe.codes = oct_weight_codes(rule);
     for (uint32_t c = 0; c < scales; c++) {
         const float before = scale[c];
         for (int64_t o = c * outs / scales; o < (c + 1) * outs / scales; o++)
@@ -123,8 +142,10 @@ unsigned oct_quantize_weights(struct oct_pass_env *env, struct oct_module *m, st
     const struct oct_quant *q = scales == 1 && rule.granularity == PER_TENSOR
                                     ? oct_quant_tensor(m->arena, scale[0], 0)
                                     : oct_quant_channel(m->arena, 0, scales, scale, NULL);
+    const struct oct_weights weights = {
+        .op = n, .w = w, .outs = outs, .per = total / outs, .q = q, .codes = oct_weight_codes(&rule)};
     m->cursor = n;
-    n->operand[1] = quantized_weight(m, wn, q, weight_scheme[rule.weight_scheme] == OCT_scheme_full);
+    n->operand[1] = quantized_weight(env, m, &weights);
     if (b) n->operand[2] = quantized_bias(m, bn, s_x, q);
     return b ? 2 : 1;
 }

@@ -72,7 +72,7 @@ struct oct_loss { /* log2 of how much scales rose */
 struct oct_safe {
     int quads;                       /* pairs of products in one sum, in each of two lanes (ir/sat16.h) */
     int32_t range;                   /* activations less the lowest are 0 .. range */
-    bool full;                       /* code -128 exists */
+    struct oct_reach codes;          /* of weights */
     int64_t c, kh, kw, nlive, *live; /* channels that stay (fold_channels takes the others out), in their order */
     float *w;
     int8_t *code;
@@ -119,7 +119,9 @@ struct oct_input {
 /* Quantizes the float constants that a linear op reads as weight and bias, as its rule says. Returns how many constants it
  * replaced. */
 unsigned oct_quantize_weights(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n, const struct oct_input *in);
-int8_t oct_weight_code(float w, float scale, bool full);
+/* Codes that weights take by the rule, and the nearest of them, ties to even. */
+struct oct_reach oct_weight_codes(const struct oct_qconfig *rule);
+int32_t oct_weight_code(float w, float scale, struct oct_reach codes);
 /* A bias in units of s_x s_w, ties to even, clamped to +-(2^31 - 1). */
 int32_t oct_bias_code(float b, float s_x, float s_w);
 

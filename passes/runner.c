@@ -153,7 +153,15 @@ static bool run_rows(struct oct_pass_env *env, struct oct_module *m, const struc
 
 bool oct_run_pipeline(struct oct_ctx *cx, struct oct_module *m, const struct oct_run_options *opt) {
     const char *phase = cx->phase;
-    struct oct_pass_env env = {.cx = cx, .m = m, .data = opt->data, .observe = opt->observe, .observe_user = opt->observe_user, .stats = opt->stats, .explain = opt->explain};
+    struct oct_pass_env env = {.cx = cx,
+                               .m = m,
+                               .data = opt->data,
+                               .observe = opt->observe,
+                               .observe_user = opt->observe_user,
+                               .round = opt->round,
+                               .round_user = opt->round_user,
+                               .stats = opt->stats,
+                               .explain = opt->explain};
     env.scratch = oct_arena_new(cx);
     oct_module_settle(m);
     bool ok = oct_verify(m) && (opt->passes ? run_listed(&env, m, opt) : run_rows(&env, m, opt));
