@@ -150,6 +150,17 @@ bool drv_execute(struct drv *d, struct oct_module *m, const struct oct_dataset *
 /* Element i as a real value: codes are dequantized (per-tensor parameters). */
 double drv_real(const struct oct_type *t, const void *data, int64_t i);
 
+/* ---- figures about outputs (score.c) ---------------------------------------------------------------------------------------- */
+
+/* The right classes that --labels names, one for each sample. */
+bool drv_read_labels(struct drv *d, int64_t samples, const int64_t **out);
+/* Class of sample i: index of the largest element, the first of equals; NaN never wins. */
+int64_t drv_class(const struct drv_result *r, int64_t i);
+/* Shares (0..1) of n samples whose class is the label, or that of `ref`; signal-to-noise ratio in dB to `ref`, of equal shape. */
+double drv_top1(const struct drv_result *r, const int64_t *labels, int64_t n);
+double drv_agreement(const struct drv_result *r, const struct drv_result *ref, int64_t n);
+double drv_sqnr_db(const struct drv_result *r, const struct drv_result *ref, int64_t n);
+
 /* ---- progress (progress.c): a bar on stderr, and only where that is a terminal ------------------------------------------------ */
 
 struct drv_progress {

@@ -1,47 +1,8 @@
 /* eval.c - octavo eval: how often a model is right, and how often it agrees with another one. Figures are computed sample after
  * sample in order, from outputs that do not depend on the threads. */
 #include <math.h>
-#include <string.h>
 
 #include "driver.h"
-
-/* Class of sample i: index of the largest element, the first of equals; NaN never wins. */
-static int64_t class_of(const struct drv_result *r, int64_t i) {
-    int64_t best = 0;
-    double top = -INFINITY;
-    for (int64_t k = 0; k < r->row; k++) {
-        const double v = drv_real(&r->type, r->data, i * r->row + k);
-        if (v > top) {
-            top = v;
-            best = k;
-        }
-    }
-    return best;
-}
-
-static bool read_labels(struct drv *d, int64_t samples, const int64_t **out) {
-    struct oct_array x;
-    if (!oct_npy_read(d->cx, d->a, d->o.labels, &x)) return false;
-    int64_t n = 1, *v = OCT_NEW_N(d->a, int64_t, samples);
-    for (int i = 0; i < x.rank; i++) n *= x.dim[i];
-    const bool integers = x.type != OCT_NPY_F32 && x.type != OCT_NPY_F64;
-    if (!integers || n != samples || x.rank < 1 || x.dim[0] != samples) {
-        oct_error(d->cx, (struct oct_span){0, 0, 0}, OCT_E4004, "%s: wanted %lld integers, one for each sample", x.name,
-                  (long long)samples);
-        return false;
-    }
-    for (int64_t i = 0; i < n; i++) {
-        switch (x.type) {
-        case OCT_NPY_I8: v[i] = ((const int8_t *)x.data)[i]; break;
-        case OCT_NPY_U8: v[i] = ((const uint8_t *)x.data)[i]; break;
-        case OCT_NPY_I16: v[i] = ((const int16_t *)x.data)[i]; break;
-        case OCT_NPY_I32: v[i] = ((const int32_t *)x.data)[i]; break;
-        default: v[i] = ((const int64_t *)x.data)[i]; break;
-        }
-    }
-    *out = v;
-    return true;
-}
 
 /* Outputs of one model on the data, which are fitted to its own input types. */
 static bool outputs_of(struct drv *d, const char *path, const struct drv_arrays *arrays, enum drv_engine engine,
@@ -55,28 +16,6 @@ struct figures {
     int64_t n;
     double top1, float_top1, agreement, sqnr_db; /* NAN: not asked for */
 };
-
-static double share(int64_t hits, int64_t n) { return (double)hits / (double)n; }
-
-static double right(const struct drv_result *r, const int64_t *labels, int64_t n) {
-    int64_t hits = 0;
-    for (int64_t i = 0; i < n; i++) hits += class_of(r, i) == labels[i];
-    return share(hits, n);
-}
-
-/* Agreement of classes, and the signal-to-noise ratio of the output against that of `ref`, in dB. */
-static void agree(const struct drv_result *r, const struct drv_result *ref, int64_t n, struct figures *f) {
-    int64_t hits = 0;
-    double signal = 0, noise = 0;
-    for (int64_t i = 0; i < n; i++) hits += class_of(r, i) == class_of(ref, i);
-    for (int64_t i = 0; i < n * r->row; i++) {
-        const double x = drv_real(&ref->type, ref->data, i), e = drv_real(&r->type, r->data, i) - x;
-        signal += x * x;
-        noise += e * e;
-    }
-    f->agreement = share(hits, n);
-    f->sqnr_db = noise == 0 ? INFINITY : 10 * log10(signal / noise);
-}
 
 static void print(struct drv *d, const struct figures *f) {
     if (d->o.json) {
@@ -117,8 +56,8 @@ bool verb_eval(struct drv *d) {
     if (!drv_read_arrays(d, "--data", &d->o.data, &arrays) || !outputs_of(d, d->o.args.v[0], &arrays, engine, &mine))
         return false;
     f.n = mine.r[0].dim[0];
-    if (d->o.labels && !read_labels(d, f.n, &labels)) return false;
-    if (labels) f.top1 = right(&mine.r[0], labels, f.n);
+    if (d->o.labels && !drv_read_labels(d, f.n, &labels)) return false;
+    if (labels) f.top1 = drv_top1(&mine.r[0], labels, f.n);
     if (d->o.against) {
         if (!outputs_of(d, d->o.against, &arrays, DRV_ENGINE_INTERP, &ref)) return false;
         if (ref.r[0].row != mine.r[0].row || ref.r[0].dim[0] != f.n) {
@@ -126,8 +65,9 @@ bool verb_eval(struct drv *d) {
                       mine.r[0].name, ref.r[0].name);
             return false;
         }
-        agree(&mine.r[0], &ref.r[0], f.n, &f);
-        if (labels) f.float_top1 = right(&ref.r[0], labels, f.n);
+        f.agreement = drv_agreement(&mine.r[0], &ref.r[0], f.n);
+        f.sqnr_db = drv_sqnr_db(&mine.r[0], &ref.r[0], f.n);
+        if (labels) f.float_top1 = drv_top1(&ref.r[0], labels, f.n);
     }
     print(d, &f);
     threshold(d, "top-1", f.top1, d->o.min_top1);
