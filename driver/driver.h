@@ -96,6 +96,14 @@ const char *drv_out(struct drv *d);
 
 /* Reads a model and applies the options that rule quantization (--config, --observer, --profile, --io, --quantize). */
 struct oct_module *drv_read_model(struct drv *d, const char *path);
+/* A word of --repair, and the rule that it stands for (repair.c, repairs.def). */
+struct drv_repair {
+    const char *word, *doc;
+    enum oct_qrule_id field;
+    uint8_t value;
+};
+/* Each word of a list with commas; false after a diagnostic. */
+bool drv_repairs(struct drv *d, const char *list, void (*each)(void *user, const struct drv_repair *r), void *user);
 /* Arrays named by --data or --input, read once; fitted to each model that takes them. */
 struct drv_arrays {
     const char *option;   /* for messages */

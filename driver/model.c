@@ -26,6 +26,8 @@ static void add_rule(struct oct_module *m, enum oct_qrule_id id, int word) {
     m->rule = rules;
 }
 
+static void add_repair(void *user, const struct drv_repair *r) { add_rule(user, r->field, r->value); }
+
 struct oct_module *drv_read_model(struct drv *d, const char *path) {
     struct oct_module *m = oct_read_model(d->cx, path, d->o.profile);
     if (!m) return NULL;
@@ -36,6 +38,7 @@ struct oct_module *drv_read_model(struct drv *d, const char *path) {
     add_rule(m, OCT_Q_act_observer, d->o.observer);
     add_rule(m, OCT_Q_act_range, d->o.act_range);
     add_rule(m, OCT_Q_saturation, d->o.saturation);
+    if (d->o.repair && !drv_repairs(d, d->o.repair, add_repair, m)) return NULL;
     if (d->o.config && !oct_read_qconfig(d->cx, d->o.config, m)) return NULL;
     return m;
 }
