@@ -26,9 +26,11 @@ struct oct_arena *drv_build_arena(const struct drv_build *b);
 bool drv_build_sources(struct drv_build *b, const char *name, const struct oct_compiled *c, const char **args, int *nargs);
 
 /* Sizes (measure.c): the flag that makes this compiler tell frames, or NULL; once c.o was made with it and `out` of that, what
- * the report says of them (memcpy and memset are not counted). */
+ * they take (memcpy and memset are not counted). */
 const char *drv_measure_flag(struct drv_build *b, const char *cc);
-void drv_measure(struct drv_build *b, const char *cc, const struct oct_target *target, struct oct_compiled *c);
+void drv_measure(struct drv_build *b, const char *cc, struct oct_sizes *sizes);
+/* The object of what was compiled, by --cc and --cflags, and what it takes (object.c). */
+bool drv_cc_object(struct drv *d, const char *name, const struct oct_compiled *c, struct oct_text *made, struct oct_sizes *sizes);
 
 /* Does this machine run code for the target, without an emulator? (trial.c) */
 bool drv_runs_here(const struct oct_target *t);

@@ -10,9 +10,6 @@
 #include "certificate.h"
 #include "tuned.h"
 
-/* A section each, so that a linker drops what nobody calls: conversions, as a rule. */
-#define DEFAULT_FLAGS "-O2 -ffunction-sections -fdata-sections"
-
 enum { MAX_PARTS = 64 }; /* OCTAVO_POOL_MAX of the runtime */
 enum { EMIT_C, EMIT_LLVM, EMIT_ASM, EMIT_OBJ, EMIT_LIB }; /* as the words of --emit */
 
@@ -86,31 +83,6 @@ static void compare_budgets(struct drv *d, const struct oct_target *t, const str
                  (long long)p->weight_bytes, t->name, (long long)t->flash);
 }
 
-/* Its version and machine, for a certificate. */
-static const char *compiler(struct drv *d, struct drv_build *b, const char *cc) {
-    const char *version, *machine;
-    if (!drv_build_try(b, cc, (const char *const[]){"--version", NULL}, &version)) return NULL;
-    if (!drv_build_try(b, cc, (const char *const[]){"-dumpmachine", NULL}, &machine)) machine = "unknown";
-    return oct_sprintf(d->a, "%.*s, %.*s", (int)strcspn(version, "\n"), version, (int)strcspn(machine, "\n"), machine);
-}
-
-/* One object of the sources. */
-static bool build_object(struct drv *d, struct drv_build *b, const struct place *p, struct oct_compiled *c) {
-    const char *cc = d->o.cc ? d->o.cc : "cc", *flags = d->o.cflags ? d->o.cflags : DEFAULT_FLAGS;
-    const char *frames = drv_measure_flag(b, cc);
-    const char *sources[3], *objects[2] = {"c.o", NULL};
-    int n = 0;
-    if (d->o.certify) d->toolchain = compiler(d, b, cc);
-    if (!drv_build_sources(b, p->name, c, sources, &n)) return false;
-    for (int i = 0; i < n; i++) {
-        if (i) objects[i] = "w.o";
-        const char *args[] = {"-c", "-o", objects[i], sources[i], i ? NULL : frames, NULL};
-        if (!drv_build_run(b, oct_sprintf(d->a, "%s %s", cc, flags), args, NULL)) return false;
-    }
-    const char *args[] = {"-r", "-nostdlib", "-o", "out", objects[0], objects[1], NULL};
-    return drv_build_run(b, cc, args, NULL);
-}
-
 /* The object as a library; what it defines for others are the program's entries, and for itself weights that the assembler
  * included. */
 static bool make_library(struct drv *d, const struct place *p, const struct oct_compiled *c, struct oct_text *made) {
@@ -126,16 +98,11 @@ static bool make_library(struct drv *d, const struct place *p, const struct oct_
 }
 
 static bool write_built(struct drv *d, const struct place *p, const struct oct_target *t, struct oct_compiled *c) {
-    struct oct_bytes object;
     struct oct_text *made = OCT_NEW(d->a, struct oct_text);
-    struct drv_build *b = drv_build_begin(d);
-    if (!b) return false;
-    bool ok = build_object(d, b, p, c) && drv_build_read(b, "out", &object);
-    if (ok) drv_measure(b, d->o.cc ? d->o.cc : "cc", t, c);
-    drv_build_end(b); /* what was read stays */
-    if (ok) oct_text_init(made, d->a);
-    if (ok) oct_text_addn(made, (const char *)object.data, object.len);
-    if (!ok || (d->o.emit == EMIT_LIB && !make_library(d, p, c, made))) return false;
+    struct oct_sizes sizes;
+    if (!drv_cc_object(d, p->name, c, made, &sizes)) return false;
+    oct_report_sizes(c, &sizes, t->pointer_bytes);
+    if (d->o.emit == EMIT_LIB && !make_library(d, p, c, made)) return false;
     return queue_text(d, p, d->o.emit == EMIT_OBJ ? ".o" : ".a", made);
 }
 

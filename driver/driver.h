@@ -124,6 +124,13 @@ bool drv_is_calibrated(const struct oct_module *m);
 /* Is anything in it quantized or observed, so that it may need no data, or must have them? The passes decide. */
 bool drv_holds_quantized(const struct oct_module *m);
 
+/* ---- search (search.c) -------------------------------------------------------------------------------------------------- */
+
+/* Do options ask for rules that keep a budget (--budget, --flash, --ram)? Finds them: the quantized model, or NULL where the budget
+ * cannot be kept (exit 1, by how much is said) or --part asked for figures alone. */
+bool drv_search_wanted(const struct drv *d);
+bool drv_search(struct drv *d, struct oct_module *m, struct oct_module **found);
+
 /* ---- targets (target.c)
  * ---------------------------------------------------------------------------------------------------- */
 

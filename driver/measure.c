@@ -78,18 +78,17 @@ static const char *told(struct drv_build *b, const char *cc, const char *tool, c
     return *program && drv_build_try(b, program, args, &log) ? log : NULL;
 }
 
-void drv_measure(struct drv_build *b, const char *cc, const struct oct_target *target, struct oct_compiled *c) {
+void drv_measure(struct drv_build *b, const char *cc, struct oct_sizes *s) {
     struct oct_arena *a = drv_build_arena(b);
-    struct oct_sizes s = {-1, -1, OCT_NEW_N(a, struct oct_code, MOST_FUNCTIONS), 0};
+    *s = (struct oct_sizes){-1, -1, OCT_NEW_N(a, struct oct_code, MOST_FUNCTIONS), 0};
     const char *sections = told(b, cc, "size", (const char *const[]){"-A", "-d", "out", NULL});
     const char *symbols = told(b, cc, "nm", (const char *const[]){"-P", "-S", "--defined-only", "out", NULL});
     if (sections) {
-        s.text_bytes = bytes_of_kind(sections, ".text");
-        s.rodata_bytes = bytes_of_kind(sections, ".rodata");
+        s->text_bytes = bytes_of_kind(sections, ".text");
+        s->rodata_bytes = bytes_of_kind(sections, ".rodata");
     }
-    if (symbols) read_symbols(a, symbols, &s);
+    if (symbols) read_symbols(a, symbols, s);
     struct oct_bytes su;
     if (drv_build_has(b, "c.su") && drv_build_read(b, "c.su", &su))
-        read_frames(a, oct_strndup(a, (const char *)su.data, su.len), &s);
-    oct_report_sizes(c, &s, target->pointer_bytes);
+        read_frames(a, oct_strndup(a, (const char *)su.data, su.len), s);
 }

@@ -7,5 +7,7 @@ bool verb_quantize(struct drv *d) {
     if (!m) return false;
     if (!d->o.data.n && !d->o.stats.n && !drv_is_calibrated(m) && !drv_holds_quantized(m))
         return drv_misuse(d, "calibration data are needed: --data CAL.npy, or --stats S.stats of an earlier run");
-    return drv_rewrite(d, m) && oct_write_model(d->out, m, out);
+    struct oct_module *found = m;
+    if (drv_search_wanted(d) ? !drv_search(d, m, &found) : !drv_rewrite(d, m)) return false;
+    return !found || oct_write_model(d->out, found, out);
 }
