@@ -161,6 +161,8 @@ struct drv_results {
 static inline enum drv_engine drv_engine_of(const struct drv *d) {
     return d->o.engine < 0 ? DRV_ENGINE_INTERP : (enum drv_engine)d->o.engine;
 }
+/* Room for an output over all samples, `chunk` of them a run: its axis 0 is the batch, or one is added. */
+void drv_result_init(struct drv *d, const struct oct_output *o, int64_t samples, int64_t chunk, struct drv_result *r);
 bool drv_execute(struct drv *d, struct oct_module *m, const struct oct_dataset *data, enum drv_engine engine, struct drv_results *out);
 /* Element i as a real value: codes are dequantized (per-tensor parameters). */
 double drv_real(const struct oct_type *t, const void *data, int64_t i);

@@ -42,8 +42,7 @@ static void collect(void *user, unsigned worker, int64_t first, const struct oct
     if (n == c->m->last) drv_progress_add(&c->progress, c->chunk);
 }
 
-/* Room for an output over all runs; its axis 0 is the batch, or one is added. */
-static void prepare(struct drv *d, const struct oct_output *o, int64_t samples, int64_t chunk, struct drv_result *r) {
+void drv_result_init(struct drv *d, const struct oct_output *o, int64_t samples, int64_t chunk, struct drv_result *r) {
     const struct oct_type *t = &o->node->type;
     const int64_t each = oct_type_elements(t, 1), runs = samples / chunk;
     const bool batched = t->rank > 0 && (t->dim[0] == OCT_DIM_N || t->dim[0] == chunk);
@@ -57,7 +56,7 @@ bool drv_execute(struct drv *d, struct oct_module *m, const struct oct_dataset *
                  struct drv_results *out) {
     struct collecting c = {.m = m, .out = out, .chunk = oct_dataset_chunk(data->in, data->nin)};
     *out = (struct drv_results){.r = OCT_NEW_N(d->a, struct drv_result, m->noutputs), .n = m->noutputs, .samples = data->samples};
-    for (uint32_t i = 0; i < m->noutputs; i++) prepare(d, &m->output[i], data->samples, c.chunk, &out->r[i]);
+    for (uint32_t i = 0; i < m->noutputs; i++) drv_result_init(d, &m->output[i], data->samples, c.chunk, &out->r[i]);
     if (engine != DRV_ENGINE_INTERP) {
         struct oct_compiled compiled;
         const struct drv_native *n = engine == DRV_ENGINE_JIT

@@ -28,6 +28,16 @@ void oct_exec_keep_all(struct oct_exec *ex, bool keep);
 /* Called with each value as it is computed. */
 typedef void oct_visit_fn(void *user, const struct oct_node *n, const struct oct_tensor *value);
 void oct_exec_run(struct oct_exec *ex, oct_visit_fn *visit, void *user);
+/* Makes an instance ready to run on another thread: after it nothing allocates. */
+void oct_exec_place(struct oct_exec *ex);
+/* Another instance of the same module and batch, sharing what was prepared (so it must go before the first); not yet placed. */
+struct oct_exec *oct_exec_clone(const struct oct_exec *from);
+
+/* Calls work for pieces 0 .. n-1, spread over the threads of the context: worker is 0 .. oct_workers()-1, and no two calls with
+ * one of them overlap. The order is none; the work allocates nothing and reports nothing. */
+typedef void oct_piece_fn(void *user, unsigned worker, int64_t piece);
+unsigned oct_workers(const struct oct_ctx *cx, int64_t n);
+void oct_share(struct oct_ctx *cx, int64_t n, oct_piece_fn *work, void *user);
 
 /* Runs a module over a data set: samples along axis 0 of each input's data, which has been converted to the input's dtype
  * (oct_data_fit of frontend/data.h). Splits samples over cx->threads workers; a module with N takes chunks, one with a fixed
@@ -38,6 +48,8 @@ struct oct_input_data {
     const struct oct_node *input;
     const void *data; /* samples x elements of one sample, in the input's dtype */
 };
+/* Writes the inputs of one run, the run-th of the data set. */
+void oct_exec_feed(struct oct_exec *ex, const struct oct_input_data *in, uint32_t nin, int64_t run);
 /* What axis 0 of an input takes in one run: its fixed batch, 1 where it is N or there is no axis. */
 int64_t oct_input_batch(const struct oct_type *t);
 /* Samples that one run takes: the batch that the inputs share. Where they differ (the two sides of a matrix product) a run is one

@@ -5,20 +5,68 @@
 
 #include "interp_impl.h"
 
+/* ---- pieces of work over threads ------------------------------------------------------------------------------------------ */
+
+struct share {
+    int64_t n, next; /* next: the first piece that nobody took yet; under lock */
+    pthread_mutex_t lock;
+    oct_piece_fn *work;
+    void *user;
+};
+struct hand {
+    struct share *share;
+    unsigned number;
+};
+
+static void *take_pieces(void *arg) {
+    const struct hand *h = arg;
+    struct share *s = h->share;
+    for (;;) {
+        pthread_mutex_lock(&s->lock);
+        const int64_t i = s->next++;
+        pthread_mutex_unlock(&s->lock);
+        if (i >= s->n) return NULL;
+        s->work(s->user, h->number, i);
+    }
+}
+
+unsigned oct_workers(const struct oct_ctx *cx, int64_t n) {
+    const unsigned threads = cx->threads > 1 ? cx->threads : 1;
+    return n >= threads ? threads : n > 0 ? (unsigned)n : 1;
+}
+
+void oct_share(struct oct_ctx *cx, int64_t n, oct_piece_fn *work, void *user) {
+    struct share s = {.n = n, .work = work, .user = user};
+    const unsigned workers = oct_workers(cx, n);
+    struct oct_arena *a = oct_arena_new(cx);
+    struct hand *hand = OCT_NEW_N(a, struct hand, workers);
+    pthread_t *thread = OCT_NEW_N(a, pthread_t, workers);
+    for (unsigned i = 0; i < workers; i++) hand[i] = (struct hand){&s, i};
+    pthread_mutex_init(&s.lock, NULL);
+    unsigned started = 1; /* worker 0 is this thread; a thread that cannot start leaves its share to the others */
+    while (started < workers && pthread_create(&thread[started], NULL, take_pieces, &hand[started]) == 0) started++;
+    take_pieces(&hand[0]);
+    for (unsigned i = 1; i < started; i++) pthread_join(thread[i], NULL);
+    pthread_mutex_destroy(&s.lock);
+    oct_arena_free(a);
+}
+
+/* ---- data sets ----------------------------------------------------------------------------------------------------------------
+ */
+
+struct worker {
+    struct oct_exec *ex;
+    struct job *job;
+    unsigned number;
+    int64_t first; /* sample of the chunk at work */
+};
 struct job {
     const struct oct_input_data *in;
     uint32_t nin;
     int64_t samples, chunk;
-    int64_t next; /* first sample not yet taken; under lock */
-    pthread_mutex_t lock;
+    struct worker *worker;
     oct_each_fn *each;
     void *user;
-};
-struct worker {
-    struct job *job;
-    struct oct_exec *ex;
-    unsigned number;
-    int64_t first; /* of the chunk at work */
 };
 
 static void visit(void *user, const struct oct_node *n, const struct oct_tensor *value) {
@@ -26,22 +74,20 @@ static void visit(void *user, const struct oct_node *n, const struct oct_tensor 
     w->job->each(w->job->user, w->number, w->first, n, value);
 }
 
-static void *work(void *arg) {
-    struct worker *w = arg;
-    struct job *j = w->job;
-    for (;;) {
-        pthread_mutex_lock(&j->lock);
-        w->first = j->next;
-        j->next += j->chunk;
-        pthread_mutex_unlock(&j->lock);
-        if (w->first >= j->samples) return NULL;
-        for (uint32_t i = 0; i < j->nin; i++) {
-            struct oct_tensor *t = oct_exec_value(w->ex, j->in[i].input);
-            size_t bytes = (size_t)oct_tensor_elements(t) * oct_dtype_size(t->type.dtype); /* of one chunk */
-            memcpy(t->data, (const unsigned char *)j->in[i].data + (size_t)(w->first / j->chunk) * bytes, bytes);
-        }
-        oct_exec_run(w->ex, j->each ? visit : NULL, w);
+void oct_exec_feed(struct oct_exec *ex, const struct oct_input_data *in, uint32_t nin, int64_t run) {
+    for (uint32_t i = 0; i < nin; i++) {
+        struct oct_tensor *t = oct_exec_value(ex, in[i].input);
+        const size_t bytes = (size_t)oct_tensor_elements(t) * oct_dtype_size(t->type.dtype); /* of one run */
+        memcpy(t->data, (const unsigned char *)in[i].data + (size_t)run * bytes, bytes);
     }
+}
+
+static void run_chunk(void *user, unsigned number, int64_t i) {
+    const struct job *j = user;
+    struct worker *w = &j->worker[number];
+    w->first = i * j->chunk;
+    oct_exec_feed(w->ex, j->in, j->nin, i);
+    oct_exec_run(w->ex, j->each ? visit : NULL, w);
 }
 
 int64_t oct_input_batch(const struct oct_type *t) { return t->rank > 0 && t->dim[0] != OCT_DIM_N ? t->dim[0] : 1; }
@@ -67,25 +113,16 @@ bool oct_run_dataset(struct oct_ctx *cx, const struct oct_module *m, const struc
     j.chunk = oct_dataset_chunk(in, nin);
     if (!fills_chunks(cx, &j)) return false;
     struct oct_arena *a = oct_arena_new(cx);
-    int64_t chunks = samples / j.chunk;
-    unsigned n = cx->threads > 1 ? cx->threads : 1;
-    if (chunks < n) n = chunks > 0 ? (unsigned)chunks : 1;
-    struct worker *w = OCT_NEW_N(a, struct worker, n);
-    pthread_t *thread = OCT_NEW_N(a, pthread_t, n);
-    bool ok = (w[0].ex = oct_exec_new(cx, m, 1)) != NULL;
-    for (unsigned i = 0; ok && i < n; i++) {
-        w[i] = (struct worker){.job = &j, .ex = i == 0 ? w[0].ex : oct_exec_clone(w[0].ex), .number = i};
-        oct_exec_place(w[i].ex);
+    const int64_t chunks = samples / j.chunk;
+    const unsigned n = oct_workers(cx, chunks);
+    j.worker = OCT_NEW_N(a, struct worker, n);
+    struct oct_exec *ex = oct_exec_new(cx, m, 1);
+    for (unsigned i = 0; ex && i < n; i++) {
+        j.worker[i] = (struct worker){.job = &j, .ex = i == 0 ? ex : oct_exec_clone(ex), .number = i};
+        oct_exec_place(j.worker[i].ex);
     }
-    if (ok) {
-        pthread_mutex_init(&j.lock, NULL);
-        unsigned started = 1; /* worker 0 is this thread; a thread that cannot start leaves its share to the others */
-        while (started < n && pthread_create(&thread[started], NULL, work, &w[started]) == 0) started++;
-        work(&w[0]);
-        for (unsigned i = 1; i < started; i++) pthread_join(thread[i], NULL);
-        pthread_mutex_destroy(&j.lock);
-    }
-    for (unsigned i = n; i-- > 0;) oct_exec_free(w[i].ex);
+    if (ex) oct_share(cx, chunks, run_chunk, &j);
+    for (unsigned i = n; i-- > 0;) oct_exec_free(j.worker[i].ex);
     oct_arena_free(a);
-    return ok;
+    return ex != NULL;
 }

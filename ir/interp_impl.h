@@ -42,11 +42,6 @@ bool oct_prepare_move(struct oct_exec *ex, struct oct_step *s);        /* interp
 /* The diagnostic of all of them. */
 bool oct_refuse_requant(struct oct_exec *ex, const struct oct_node *n, double m);
 
-/* Makes an instance ready to run on another thread: after it nothing allocates. */
-void oct_exec_place(struct oct_exec *ex);
-/* Another instance of the same module and batch, sharing what was prepared. */
-struct oct_exec *oct_exec_clone(const struct oct_exec *from);
-
 /* Scratch, 64-aligned, until the hook returns. */
 static inline size_t oct_scratch_bytes(int64_t n, size_t size) { return ((size_t)n * size + 63) & ~(size_t)63; }
 void *oct_scratch(struct oct_exec *ex, int64_t n, size_t size);

@@ -21,6 +21,6 @@ fi
 case " $* " in *" --oracles "*)
     if [ ! -x .venv/bin/python ]; then
         python3 -m venv .venv
-        .venv/bin/pip install -q 'onnxruntime==1.31.*' 'onnx==1.19.*' numpy scikit-learn
+        .venv/bin/pip install -q 'onnxruntime==1.31.*' 'onnx==1.19.*' numpy scikit-learn jsonschema
     fi ;;
 esac
