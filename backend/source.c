@@ -25,10 +25,16 @@ static void print_number(const struct oct_unit *u, struct oct_text *t, const str
         break;
     }
     case LP_U32: oct_text_addf(t, "%" PRIu32 "u", ((const uint32_t *)d->data)[i]); break;
-    case LP_F32:
-        oct_text_add_f32(t, ((const float *)d->data)[i]);
+    case LP_F32: {
+        const float v = ((const float *)d->data)[i];
+        if (v != v || v - v != 0) { /* no literal without math.h */
+            oct_text_add(t, v != v ? "0.0f / 0.0f" : v > 0 ? "1.0f / 0.0f" : "-1.0f / 0.0f");
+            break;
+        }
+        oct_text_add_f32(t, v);
         oct_text_add(t, "f");
         break;
+    }
     case LP_I64: {
         int64_t v = ((const int64_t *)d->data)[i];
         if (v == INT64_MIN) oct_text_add(t, "INT64_MIN");

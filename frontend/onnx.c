@@ -149,6 +149,13 @@ struct oct_node *oct_onnx_const_node(struct oct_onnx *im, const char *base, cons
                                      const struct oct_quant *q) {
     struct oct_type t = {.rank = c->rank, .q = q};
     memcpy(t.dim, c->dim, sizeof t.dim);
+    struct oct_onnx_const truth;
+    if (c->type == ONNX_BOOL && !c->has_n) { /* 0 and 1 in f32 */
+        float *v = oct_onnx_new_const(im, &truth, ONNX_FLOAT, c->rank, c->dim);
+        if (!v) return NULL;
+        for (int64_t i = 0; i < c->n; i++) v[i] = ((const uint8_t *)c->data)[i] ? 1.0f : 0.0f;
+        c = &truth;
+    }
     if (!oct_onnx_dtype(c->type, &t.dtype) || c->has_n || c->n == 0) {
         oct_onnx_unsupported(im, NULL, "its operand %s is %s", oct_onnx_quote(im, base),
                              c->n == 0  ? "empty"
@@ -360,13 +367,13 @@ static bool import_input(struct oct_onnx *im, const OctOnnx__Graph *g, const Oct
     const OctOnnx__TensorType *tt = v->type->tensor_type;
     int32_t type = tt->elem_type;
     struct oct_type t = {.rank = 0};
-    if (type == ONNX_FLOAT16 || type == ONNX_DOUBLE || type == ONNX_BFLOAT16) {
+    if (type == ONNX_FLOAT16 || type == ONNX_DOUBLE || type == ONNX_BFLOAT16 || type == ONNX_BOOL) {
         oct_onnx_tell_type(im, type, "f32");
         type = ONNX_FLOAT;
     }
     if (!oct_onnx_dtype(type, &t.dtype))
         return input_error(im, OCT_E3009, name, oct_sprintf(im->a, "its elements are of type %s", oct_onnx_type_name(type)),
-                           "octavo reads float, int8, uint8, int16, uint16, int32");
+                           "octavo reads float, bool, int8, uint8, int16, uint16, int32");
     if (!tt->shape)
         return input_error(im, OCT_E3009, name, "has no shape", "export with a shape; only dimension 0 may be symbolic");
     if (!input_dims(im, name, tt->shape, &t)) return false;

@@ -4,8 +4,9 @@
 
 #include "onnx_import.h"
 
-oct_onnx_folder oct_onnx_fold_constant, oct_onnx_fold_of_shape, oct_onnx_fold_shape, oct_onnx_fold_gather, oct_onnx_fold_range,
-    oct_onnx_fold_rounding, oct_onnx_fold_arithmetic, oct_onnx_fold_cast, oct_onnx_fold_concat;
+oct_onnx_folder oct_onnx_fold_constant, oct_onnx_fold_of_shape, oct_onnx_fold_shape, oct_onnx_fold_size, oct_onnx_fold_gather,
+    oct_onnx_fold_range, oct_onnx_fold_rounding, oct_onnx_fold_negative, oct_onnx_fold_arithmetic, oct_onnx_fold_cast,
+    oct_onnx_fold_concat;
 
 /* ---- helpers ------------------------------------------------------------------------------------------------------------- */
 
@@ -96,6 +97,16 @@ bool oct_onnx_fold_shape(struct oct_onnx *im, struct oct_onnx_const *out) {
         out->has_n |= to[i] == OCT_DIM_N;
     }
     return true;
+}
+
+/* The product of the dimensions, which the batch must not be among. */
+bool oct_onnx_fold_size(struct oct_onnx *im, struct oct_onnx_const *out) {
+    const struct oct_onnx_const *c = im->in[0]->c;
+    if (!c && oct_type_has_n(&im->in[0]->node->type))
+        return oct_onnx_unsupported(im, "export with a fixed batch size", "it counts the batch, whose size is symbolic");
+    int64_t *to = oct_onnx_new_const(im, out, ONNX_INT64, 0, NULL);
+    if (to) *to = c ? c->n : oct_type_elements(&im->in[0]->node->type, 1);
+    return to != NULL;
 }
 
 bool oct_onnx_fold_gather(struct oct_onnx *im, struct oct_onnx_const *out) {
@@ -220,6 +231,19 @@ bool oct_onnx_fold_rounding(struct oct_onnx *im, struct oct_onnx_const *out) {
     for (int64_t i = 0; to && i < c->n; i++)
         to[i] = down ? floorf(((const float *)c->data)[i]) : ceilf(((const float *)c->data)[i]);
     return to != NULL;
+}
+
+/* Integers wrap. */
+bool oct_onnx_fold_negative(struct oct_onnx *im, struct oct_onnx_const *out) {
+    if (!oct_onnx_known(im) || !numbers_only(im)) return false;
+    const struct oct_onnx_const *c = im->in[0]->c;
+    if (c->type == ONNX_BOOL) return oct_onnx_invalid(im, "its input is bool");
+    void *data = oct_onnx_new_const(im, out, c->type, c->rank, c->dim);
+    for (int64_t i = 0; data && i < c->n; i++) {
+        if (c->type == ONNX_FLOAT) ((float *)data)[i] = -((const float *)c->data)[i];
+        else put_int(out, data, i, (int64_t)(0 - (uint64_t)oct_onnx_get_int(c, i)));
+    }
+    return data != NULL;
 }
 
 /* ---- + - * / with broadcast

@@ -126,14 +126,17 @@ bool oct_onnx_build_binary(struct oct_onnx *im) {
     return a && b && oct_onnx_emit(im, im->op->to, (struct oct_node *[]){a, b}, 2, NULL, NULL);
 }
 
-/* By constants only, as a product with the reciprocal: exact for powers of two, otherwise said to be off by a last bit. */
+/* By constants as a product with the reciprocal: exact for powers of two, otherwise said to be off by a last bit. */
 bool oct_onnx_build_divide(struct oct_onnx *im) {
     struct oct_node *a = oct_onnx_float_operand(im, 0);
     const struct oct_onnx_const *c = im->in[1]->c;
     if (!a) return false;
     if (im->opset < 7 && oct_onnx_attr(im, "axis"))
         return oct_onnx_unsupported(im, "convert the model to a newer operator set", "it divides along an axis");
-    if (!c) return oct_onnx_unsupported(im, "octavo divides by constants only", "its divisor is computed at run time");
+    if (!c) {
+        struct oct_node *b = oct_onnx_float_operand(im, 1);
+        return b && oct_onnx_emit(im, OCT_OP_div, (struct oct_node *[]){a, b}, 2, NULL, NULL);
+    }
     if (c->type != ONNX_FLOAT) return oct_onnx_invalid(im, "its operands are of different types");
     if (!oct_onnx_budget(im, (size_t)c->n * sizeof(float))) return false;
     struct oct_onnx_const r = *c;

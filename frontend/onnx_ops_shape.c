@@ -2,11 +2,12 @@
  * own shape rules; here are ONNX's ways to say them. */
 #include <string.h>
 
-#include "onnx_import.h"
+#include "onnx_make.h"
 
 oct_onnx_handler oct_onnx_build_reshape, oct_onnx_build_flatten, oct_onnx_build_squeeze, oct_onnx_build_unsqueeze,
     oct_onnx_build_transpose, oct_onnx_build_concat, oct_onnx_build_slice, oct_onnx_build_split, oct_onnx_build_pad,
-    oct_onnx_build_identity, oct_onnx_build_dropout, oct_onnx_build_cast;
+    oct_onnx_build_identity, oct_onnx_build_dropout, oct_onnx_build_cast, oct_onnx_build_cast_like, oct_onnx_build_depth_to_space,
+    oct_onnx_build_space_to_depth;
 
 /* 0 in the target copies the input's dimension, unless allowzero says that it means 0. */
 bool oct_onnx_build_reshape(struct oct_onnx *im) {
@@ -206,16 +207,72 @@ bool oct_onnx_build_dropout(struct oct_onnx *im) {
     return oct_onnx_alias(im);
 }
 
-/* Between floating types: octavo computes all of them as f32. Constants have been folded. */
-bool oct_onnx_build_cast(struct oct_onnx *im) {
+/* Between floating types: octavo computes all of them as f32, truth values as 0 and 1. Constants have been folded. */
+static bool cast_to(struct oct_onnx *im, int32_t to) {
     struct oct_node *x = oct_onnx_operand(im, 0);
-    int32_t to = (int32_t)oct_onnx_attr_int(im, "to", 0);
     if (!x || im->failed) return false;
     bool real = to == ONNX_FLOAT || to == ONNX_FLOAT16 || to == ONNX_DOUBLE || to == ONNX_BFLOAT16;
-    if (x->type.dtype != OCT_F32 || !real)
+    if (x->type.dtype != OCT_F32 || !(real || to == ONNX_BOOL))
         return oct_onnx_unsupported(im, "use QuantizeLinear and DequantizeLinear", "it casts a run-time value of type %s to %s",
                                     oct_dtype_name(x->type.dtype), oct_onnx_type_name(to));
     if (to == ONNX_BFLOAT16) return oct_onnx_unsupported(im, "octavo computes in f32", "it rounds to bfloat16");
     if (to != ONNX_FLOAT) oct_onnx_tell_type(im, to, "f32");
-    return oct_onnx_alias(im);
+    if (to != ONNX_BOOL) return oct_onnx_alias(im);
+    struct oct_node *zero = oct_onnx_number(im, 0);
+    return oct_onnx_last2(im, OCT_OP_equal, oct_onnx_make2(im, OCT_OP_equal, x, zero), zero);
+}
+bool oct_onnx_build_cast(struct oct_onnx *im) { return cast_to(im, (int32_t)oct_onnx_attr_int(im, "to", 0)); }
+bool oct_onnx_build_cast_like(struct oct_onnx *im) {
+    const struct oct_onnx_value *like = im->in[1];
+    if (!like->c && like->node->type.dtype != OCT_F32)
+        return oct_onnx_unsupported(im, "use Cast", "it casts to the type of a value of codes");
+    return cast_to(im, like->c ? like->c->type : ONNX_FLOAT);
+}
+
+/* ---- blocks of pixels and channels -------------------------------------------------------------------------------------- */
+
+/* [N, C, H, W] through six axes: split to `parts`, permuted, joined to [N, c, h, w]. */
+static bool regroup(struct oct_onnx *im, struct oct_node *x, const int64_t *parts, struct oct_ints perm, int64_t c, int64_t h,
+                    int64_t w) {
+    int64_t six[6];
+    memcpy(six, parts, sizeof six);
+    struct oct_node *y = oct_onnx_permuted(im, ".turned", oct_onnx_reshaped(im, ".parts", x, 6, six), &perm);
+    return oct_onnx_last_reshape(im, y, 4, (int64_t[]){x->type.dim[0], c, h, w});
+}
+/* The input, [N,C,H,W], and the size of a block; NULL after a report. */
+static struct oct_node *blocks(struct oct_onnx *im, int64_t *b) {
+    struct oct_node *x = oct_onnx_operand(im, 0);
+    *b = oct_onnx_attr_int(im, "blocksize", 0);
+    if (!x || im->failed) return NULL;
+    if (x->type.rank != 4) return oct_onnx_invalid(im, "its input is %s", oct_type_text(im->a, &x->type)), NULL;
+    if (*b < 1 || *b > INT32_MAX) return oct_onnx_invalid(im, "blocksize is %lld", (long long)*b), NULL;
+    return x;
+}
+
+bool oct_onnx_build_depth_to_space(struct oct_onnx *im) {
+    int64_t b;
+    const char *mode = oct_onnx_attr_str(im, "mode", "DCR");
+    struct oct_node *x = blocks(im, &b);
+    if (!x) return false;
+    const int64_t *d = x->type.dim, c = d[1] / (b * b);
+    if (d[1] % (b * b)) return oct_onnx_invalid(im, "%lld channels do not make blocks of %lld", (long long)d[1], (long long)b);
+    if (!strcmp(mode, "DCR"))
+        return regroup(im, x, (int64_t[]){d[0], b, b, c, d[2], d[3]}, (struct oct_ints){6, {0, 3, 4, 1, 5, 2}}, c, d[2] * b,
+                       d[3] * b);
+    if (!strcmp(mode, "CRD"))
+        return regroup(im, x, (int64_t[]){d[0], c, b, b, d[2], d[3]}, (struct oct_ints){6, {0, 1, 4, 2, 5, 3}}, c, d[2] * b,
+                       d[3] * b);
+    return oct_onnx_invalid(im, "mode is %s", oct_onnx_quote(im, mode));
+}
+
+bool oct_onnx_build_space_to_depth(struct oct_onnx *im) {
+    int64_t b;
+    struct oct_node *x = blocks(im, &b);
+    if (!x) return false;
+    const int64_t *d = x->type.dim;
+    if (d[2] % b || d[3] % b)
+        return oct_onnx_invalid(im, "%lldx%lld pixels do not make blocks of %lld", (long long)d[2], (long long)d[3],
+                                (long long)b);
+    return regroup(im, x, (int64_t[]){d[0], d[1], d[2] / b, b, d[3] / b, b}, (struct oct_ints){6, {0, 3, 5, 1, 2, 4}},
+                   d[1] * b * b, d[2] / b, d[3] / b);
 }

@@ -2,7 +2,8 @@
  * that every machine gives the same bits. Requires round-to-nearest and -ffp-contract=off. The same algorithms are printed into
  * emitted C, so they stay short and close to straight-line. Coefficients: our own weighted minimax fits (relative error of the
  * result below 4e-9 each), rounded to binary32. Largest errors over all floats, in ulp (tests/unit/test_fmath.c):
- *   oct_expf 0.99   oct_tanhf 1.34   oct_logf 0.83   oct_sigmoidf 2.41 */
+ *   oct_expf 0.99   oct_tanhf 1.34   oct_logf 0.83   oct_sigmoidf 2.41   oct_erff 2.8   oct_expm1f 2.5 (x <= 0) oct_softplusf 3.0
+ */
 #include <string.h>
 
 #include "interp.h"
@@ -89,4 +90,45 @@ float oct_logf(float x) {
 float oct_sigmoidf(float x) {
     float e = oct_expf(x < 0 ? x : -x);
     return (x < 0 ? e : 1.0f) / (1.0f + e);
+}
+
+/* x P(x^2) below 1; 1 - erfc with log erfc(x) a polynomial from there to 4, where the result rounds to 1. */
+const float oct_erf_small[OCT_ERF_SMALL] = {-9.64156e-06f, 0.00011256964f, -0.0008482831f, 0.0052209455f,
+                                            -0.0268654f,   0.11283782f,    -0.37612638f,   1.1283792f};
+const float oct_erf_tail[OCT_ERF_TAIL] = {-2.169759e-05f, 0.00044147234f, -0.004205283f, 0.025210334f,
+                                          -0.10842209f,   -0.6332164f,    -1.1295803f,   0.0001884666f};
+
+static float polynomial(float x, const float *c, int n) {
+    float p = c[0];
+    for (int i = 1; i < n; i++) p = p * x + c[i];
+    return p;
+}
+
+float oct_erff(float x) {
+    float a = x < 0 ? -x : x;
+    if (a < 1) return polynomial(x * x, oct_erf_small, OCT_ERF_SMALL) * x;
+    float y = 1.0f - oct_expf(polynomial(a > 4 ? 4.0f : a, oct_erf_tail, OCT_ERF_TAIL));
+    return x < 0 ? -y : y;
+}
+
+/* e^x - 1 = 2 t / (1 - t) with t = tanh(x / 2): nothing cancels for x <= 0. */
+float oct_expm1f(float x) {
+    float t = oct_tanhf(x * 0.5f);
+    return (t + t) / (1.0f - t);
+}
+
+/* log(1 + e^x) = max(x, 0) + log(1 + e), e = e^-|x|; u = fl(1 + e) misses a part of e, which the quotient e / (u - 1) makes up.
+ */
+float oct_softplusf(float x) {
+    float e = oct_expf(x < 0 ? x : -x), u = 1.0f + e, d = u - 1.0f;
+    return (x < 0 ? 0 : x) + (d == 0 ? e : oct_logf(u) * e / d);
+}
+
+/* To the nearest integer, ties to even; floats from 2^23 on are integers. */
+float oct_roundf(float x) {
+    float a = x < 0 ? -x : x;
+    if (!(a < 8388608.0f)) return x;
+    a += 8388608.0f;
+    a -= 8388608.0f;
+    return x < 0 ? -a : a;
 }

@@ -131,13 +131,16 @@ static bool move_keeps_parameters(struct oct_ctx *cx, const struct oct_node *n) 
 static bool check_form(struct oct_ctx *cx, const struct oct_node *n, bool *integer) {
     const unsigned flags = oct_op_info(n->op)->flags;
     *integer = !oct_dtype_is_float(operand(n, 0)->dtype);
-    switch (n->op) {
-    case OCT_OP_batchnorm:
+    if (flags & OCT_FLOAT_ONLY) {
         for (int i = 0; i < n->noperands; i++)
             if (!need_float(cx, n, i, OCT_E2216,
-                            "batchnorm is float only: fold it into the convolution before it, or dequantize"))
+                            n->op == OCT_OP_batchnorm
+                                ? "batchnorm is float only: fold it into the convolution before it, or dequantize"
+                                : "it has no integer form: put dequantize before it"))
                 return false;
         return true;
+    }
+    switch (n->op) {
     case OCT_OP_quantize: *integer = true; return need_float(cx, n, 0, OCT_E2213, "requantize goes from codes to codes");
     case OCT_OP_observe: return need_float(cx, n, 0, OCT_E2216, "only float values are observed");
     case OCT_OP_dequantize: *integer = false; return need_codes(cx, n, 0, WITH_I32);

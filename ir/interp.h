@@ -87,5 +87,12 @@ float oct_expf(float x);
 float oct_tanhf(float x);
 float oct_logf(float x);
 float oct_sigmoidf(float x);
+float oct_erff(float x);
+float oct_expm1f(float x);    /* e^x - 1 for x <= 0 */
+float oct_softplusf(float x); /* log(1 + e^x) */
+float oct_roundf(float x);
+/* Coefficients of oct_erff, of the highest power first, for emitted code. */
+enum { OCT_ERF_SMALL = 8, OCT_ERF_TAIL = 8 };
+extern const float oct_erf_small[OCT_ERF_SMALL], oct_erf_tail[OCT_ERF_TAIL];
 
 #endif

@@ -108,6 +108,15 @@ static float point(const struct oct_node *n, float x) {
     case OCT_OP_hardswish: return x * oct_clampf(x + 3.0f, 0, 6) / 6.0f;
     case OCT_OP_hardsigmoid: return oct_clampf(x / 6.0f + 0.5f, 0, 1);
     case OCT_OP_exp: return oct_expf(x);
+    case OCT_OP_abs: return fabsf(x);
+    case OCT_OP_sign: return x > 0 ? 1.0f : x < 0 ? -1.0f : x;
+    case OCT_OP_floor: return floorf(x);
+    case OCT_OP_round: return oct_roundf(x);
+    case OCT_OP_reciprocal: return 1.0f / x;
+    case OCT_OP_log: return oct_logf(x);
+    case OCT_OP_erf: return oct_erff(x);
+    case OCT_OP_softplus: return oct_softplusf(x);
+    case OCT_OP_elu: return x < 0 ? n->at.alpha * oct_expm1f(x) : x;
     default: return sqrtf(x);
     }
 }
@@ -256,13 +265,26 @@ static int64_t combine(const struct oct_node *n, const struct binary *p, int64_t
 }
 
 static float combine_float(const struct oct_node *n, float a, float b) {
-    float v = n->op == OCT_OP_add ? a + b : n->op == OCT_OP_sub ? a - b : a * b;
-    return oct_clampf(v, n->at.clip[0], n->at.clip[1]);
+    switch (n->op) {
+    case OCT_OP_max: return a > b ? a : b;
+    case OCT_OP_min: return a < b ? a : b;
+    case OCT_OP_div: return a / b;
+    case OCT_OP_less: return a < b ? 1.0f : 0.0f;
+    case OCT_OP_equal: return a == b ? 1.0f : 0.0f;
+    case OCT_OP_add: return oct_clampf(a + b, n->at.clip[0], n->at.clip[1]);
+    case OCT_OP_sub: return oct_clampf(a - b, n->at.clip[0], n->at.clip[1]);
+    default: return oct_clampf(a * b, n->at.clip[0], n->at.clip[1]);
+    }
+}
+
+/* The integer form is the float one between dequantize and quantize: under profile onnx, and of max and min always. */
+static bool goes_through_float(const struct oct_node *n) {
+    return n->at.profile == OCT_profile_onnx || n->op == OCT_OP_max || n->op == OCT_OP_min;
 }
 
 static void binary(struct oct_exec *ex, const struct oct_node *n, const struct oct_tensor *const *in, struct oct_tensor *out) {
     bool integer = oct_is_integer_form(&out->type);
-    if (integer && n->at.profile == OCT_profile_onnx) {
+    if (integer && goes_through_float(n)) {
         oct_through_float(ex, n, binary, in, out);
         return;
     }
@@ -297,6 +319,24 @@ void interp_add(struct oct_exec *ex, const struct oct_node *n, const struct oct_
 }
 void interp_mul(struct oct_exec *ex, const struct oct_node *n, const struct oct_tensor *const *in, struct oct_tensor *out) {
     binary(ex, n, in, out);
+}
+
+/* condition ? a : b, element by element. */
+void interp_where(struct oct_exec *ex, const struct oct_node *n, const struct oct_tensor *const *in, struct oct_tensor *out) {
+    (void)ex, (void)n;
+    const struct oct_type *y = &out->type;
+    int64_t stride[3][OCT_MAX_RANK], index[OCT_MAX_RANK] = {0}, at[3] = {0};
+    for (int i = 0; i < 3; i++) strides_in(&in[i]->type, y, stride[i]);
+    for (int64_t k = 0, all = oct_tensor_elements(out); k < all; k++) {
+        const int from = ((const float *)in[0]->data)[at[0]] != 0 ? 1 : 2;
+        ((float *)out->data)[k] = ((const float *)in[from]->data)[at[from]];
+        for (int d = y->rank - 1; d >= 0; d--) { /* the odometer's next index */
+            for (int i = 0; i < 3; i++) at[i] += stride[i][d];
+            if (++index[d] < y->dim[d]) break;
+            for (int i = 0; i < 3; i++) at[i] -= stride[i][d] * y->dim[d];
+            index[d] = 0;
+        }
+    }
 }
 
 /* ---- preparing
@@ -349,9 +389,9 @@ static bool prepare_requantize(struct oct_exec *ex, struct oct_step *step) {
 
 bool oct_prepare_elementwise(struct oct_exec *ex, struct oct_step *step) {
     enum oct_op op = step->n->op;
-    bool two = op == OCT_OP_add || op == OCT_OP_sub || op == OCT_OP_mul;
+    bool two = oct_op_info(op)->interp == interp_add || op == OCT_OP_mul;
     if ((!two && op != OCT_OP_requantize) || !oct_is_integer_form(&step->out.type)) return true;
-    if (step->n->at.profile == OCT_profile_onnx) {
+    if (goes_through_float(step->n)) {
         step->scratch = oct_through_float_scratch(step);
         return true;
     }

@@ -145,6 +145,7 @@ enum oct_op_flag {
     OCT_SHARESQ = 16,   /* the result has the operand's scale and zero */
     OCT_REQUANT = 32,   /* the integer form rounds, so it takes profile */
     OCT_QDQ = 64,       /* quantize, dequantize, requantize, observe */
+    OCT_FLOAT_ONLY = 128, /* has no integer form */
 };
 
 struct oct_node;

@@ -42,18 +42,23 @@ bool shape_along(struct oct_ctx *cx, struct oct_node *n, struct oct_type *out) {
     return oct_note_operand(cx, n, 0);
 }
 
+/* All operands, two or three, aligned at the right. */
 bool shape_broadcast(struct oct_ctx *cx, struct oct_node *n, struct oct_type *out) {
-    const struct oct_type *a = &n->operand[0]->type, *b = &n->operand[1]->type;
-    out->rank = a->rank > b->rank ? a->rank : b->rank;
-    for (int i = 0; i < out->rank; i++) { /* aligned at the right */
-        const int ia = i - (out->rank - a->rank), ib = i - (out->rank - b->rank);
-        if (oct_broadcast_dim(ia < 0 ? 1 : a->dim[ia], ib < 0 ? 1 : b->dim[ib], &out->dim[i])) continue;
-        oct_misuse(cx, n, OCT_E2116, "%s and %s do not broadcast at axis %d", oct_typed(cx, n->operand[0]),
-                   oct_typed(cx, n->operand[1]), i);
-        oct_note_operand(cx, n, 0);
-        oct_note_operand(cx, n, 1);
-        oct_help(cx, "sizes must be equal, or one of them 1; axes are aligned at the right");
-        return false;
+    like(out, &n->operand[0]->type);
+    for (int k = 1; k < n->noperands; k++) {
+        struct oct_type a;
+        const struct oct_type *b = &n->operand[k]->type;
+        like(&a, out);
+        out->rank = a.rank > b->rank ? a.rank : b->rank;
+        for (int i = 0; i < out->rank; i++) {
+            const int ia = i - (out->rank - a.rank), ib = i - (out->rank - b->rank);
+            if (oct_broadcast_dim(ia < 0 ? 1 : a.dim[ia], ib < 0 ? 1 : b->dim[ib], &out->dim[i])) continue;
+            oct_misuse(cx, n, OCT_E2116, "%s and %s do not broadcast at axis %d", oct_typed(cx, n->operand[k - 1]),
+                       oct_typed(cx, n->operand[k]), i);
+            for (int j = 0; j < n->noperands; j++) oct_note_operand(cx, n, j);
+            oct_help(cx, "sizes must be equal, or one of them 1; axes are aligned at the right");
+            return false;
+        }
     }
     return true;
 }

@@ -17,7 +17,7 @@ static const char *const act_observer[] = {"mse", "minmax"};
 
 /* Ops without an integer form, and those that only place or carry codes. */
 static bool has_integer_form(const struct oct_node *n) {
-    return n->op != OCT_OP_input && n->op != OCT_OP_const && n->op != OCT_OP_batchnorm && !oct_has_flag(n, OCT_QDQ);
+    return n->op != OCT_OP_input && n->op != OCT_OP_const && !oct_has_flag(n, OCT_QDQ | OCT_FLOAT_ONLY);
 }
 
 static bool will_be_integer(const struct oct_module *m, const struct oct_node *n) {

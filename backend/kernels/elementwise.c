@@ -19,7 +19,7 @@ static bool small(const struct oct_type *t) { return oct_dtype_size(t->dtype) <=
 /* fn for every element of the result and those of the operands that belong to it, `lanes` at once at most, not fewer than
  * `fewest` but one. */
 static void map_from(struct oct_kbuild *b, int nin, int lanes, int fewest, oct_map_fn *fn, void *user) {
-    struct oct_layout in[2];
+    struct oct_layout in[OCT_MAX_MAPPED - 1];
     struct oct_map m = {.n = 1 + nin, .at = {&b->out.at}, .lanes = lanes, .fewest = fewest, .fn = fn, .user = user};
     for (int i = 0; i < nin; i++) {
         in[i] = oct_layout_broadcast(&b->in[i].at, &b->out.at);
@@ -44,17 +44,27 @@ static struct lp_val clamp_code(struct oct_kbuild *b, struct lp_val v) {
 /* ---- through float: what profile onnx means, and pointwise functions of 16-bit codes
  * ------------------------------------------------ */
 
-static enum lp_row float_row(enum oct_op op) {
-    return op == OCT_OP_add ? LP_OP_fadd : op == OCT_OP_sub ? LP_OP_fsub : LP_OP_fmul;
+/* One operation on two floats; comparisons give 1 or 0. */
+static struct lp_val float_binary(struct oct_kbuild *b, struct lp_val x, struct lp_val y) {
+    const enum oct_op op = b->node->op;
+    const enum lp_row row = op == OCT_OP_add    ? LP_OP_fadd
+                            : op == OCT_OP_sub  ? LP_OP_fsub
+                            : op == OCT_OP_mul  ? LP_OP_fmul
+                            : op == OCT_OP_div  ? LP_OP_fdiv
+                            : op == OCT_OP_max  ? LP_OP_fmax
+                            : op == OCT_OP_min  ? LP_OP_fmin
+                            : op == OCT_OP_less ? LP_OP_lt
+                                                : LP_OP_eq;
+    struct lp_val v = lp_op2(b->k, "r", row, x, y);
+    if (row != LP_OP_lt && row != LP_OP_eq) return v;
+    return lp_op3(b->k, "r", LP_OP_select, v, lp_flt(LP_F32, 1.0), lp_flt(LP_F32, 0.0));
 }
 
 static struct lp_val float_of_codes(struct oct_kbuild *b, void *user, const struct lp_val *x) {
     (void)user;
     struct lp_val v = oct_r_value(b, 0, x[0]);
-    const enum oct_op op = b->node->op;
-    if (op == OCT_OP_add || op == OCT_OP_sub || op == OCT_OP_mul)
-        v = lp_op2(b->k, "r", float_row(op), v, oct_r_value(b, 1, x[1]));
-    else if (op != OCT_OP_requantize) v = oct_r_point(b->k, b->node, v);
+    if (b->nin == 2) v = float_binary(b, v, oct_r_value(b, 1, x[1]));
+    else if (b->node->op != OCT_OP_requantize) v = oct_r_point(b->k, b->node, v);
     return oct_r_result(b, v);
 }
 static bool through_float(struct oct_kbuild *b, int nin) {
@@ -67,6 +77,9 @@ bool oct_fits_binary_onnx(const struct oct_kbuild *b) { return oct_r_through_flo
 bool oct_build_binary_onnx(struct oct_kbuild *b) { return through_float(b, 2); }
 bool oct_fits_requantize_onnx(const struct oct_kbuild *b) { return oct_r_through_float(b); }
 bool oct_build_requantize_onnx(struct oct_kbuild *b) { return through_float(b, 1); }
+bool oct_fits_binary_codes(const struct oct_kbuild *b) {
+    return codes(b, 2) && small(&b->in[0].node->type) && small(&b->in[1].node->type);
+}
 bool oct_fits_point_codes(const struct oct_kbuild *b) { return codes(b, 1) && small(&b->in[0].node->type); }
 bool oct_build_point_codes(struct oct_kbuild *b) { return through_float(b, 1); }
 
@@ -473,7 +486,7 @@ bool oct_fits_float(const struct oct_kbuild *b) {
 
 static struct lp_val binary_of(struct oct_kbuild *b, void *user, const struct lp_val *x) {
     (void)user;
-    return oct_r_clamp(b->k, lp_op2(b->k, "r", float_row(b->node->op), x[0], x[1]), b->node->at.clip[0], b->node->at.clip[1]);
+    return oct_r_clamp(b->k, float_binary(b, x[0], x[1]), b->node->at.clip[0], b->node->at.clip[1]);
 }
 bool oct_build_binary_f32(struct oct_kbuild *b) {
     map(b, 2, oct_vec_lanes(b->target, LP_F32), binary_of, NULL);
@@ -486,6 +499,15 @@ static struct lp_val point_of(struct oct_kbuild *b, void *user, const struct lp_
 }
 bool oct_build_point_f32(struct oct_kbuild *b) {
     map(b, 1, oct_vec_lanes(b->target, LP_F32), point_of, NULL);
+    return true;
+}
+
+static struct lp_val where_of(struct oct_kbuild *b, void *user, const struct lp_val *x) {
+    (void)user;
+    return lp_op3(b->k, "r", LP_OP_select, lp_op2(b->k, "c", LP_OP_ne, x[0], lp_flt(LP_F32, 0)), x[1], x[2]);
+}
+bool oct_build_where(struct oct_kbuild *b) {
+    map(b, 3, oct_vec_lanes(b->target, LP_F32), where_of, NULL);
     return true;
 }
 

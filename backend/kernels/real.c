@@ -10,9 +10,6 @@ static struct lp_val op1(struct lp_kernel *k, enum lp_row row, struct lp_val a) 
 static struct lp_val op2(struct lp_kernel *k, enum lp_row row, struct lp_val a, struct lp_val b) {
     return lp_op2(k, NULL, row, a, b);
 }
-static struct lp_val horner(struct lp_kernel *k, struct lp_val p, struct lp_val r, double c) { /* p r + c, two roundings */
-    return op2(k, LP_OP_fadd, op2(k, LP_OP_fmul, p, r), f32(c));
-}
 static struct lp_val choose(struct lp_kernel *k, struct lp_val mask, struct lp_val a, struct lp_val b) {
     return lp_op3(k, NULL, LP_OP_select, mask, a, b);
 }
@@ -23,87 +20,9 @@ struct lp_val oct_r_clamp(struct lp_kernel *k, struct lp_val x, float lo, float 
     return x;
 }
 
-static struct lp_val power_of_two(struct lp_kernel *k, struct lp_val n) {
-    return op1(k, LP_OP_of_bits, lp_shift(k, NULL, LP_OP_shl, op2(k, LP_OP_add, n, lp_int(LP_I32, 127)), 23));
-}
-
-/* Step by step oct_expf. */
-struct lp_val oct_r_exp(struct lp_kernel *k, struct lp_val x) {
-    const double magic = 12582912.0;
-    x = lp_op1(k, "x", LP_OP_mov, (struct lp_type){0}, oct_r_clamp(k, x, -104.0f, 89.0f));
-    struct lp_val t = lp_op2(k, "t", LP_OP_fadd, op2(k, LP_OP_fmul, x, f32((double)1.44269504f)), f32(magic));
-    struct lp_val n = lp_op2(k, "n", LP_OP_sub, op1(k, LP_OP_bits_of, t), lp_int(LP_I32, 0x4b400000));
-    t = lp_op2(k, "t", LP_OP_fsub, t, f32(magic));
-    struct lp_val r = op2(k, LP_OP_fsub, x, op2(k, LP_OP_fmul, t, f32((double)0.693359375f)));
-    r = lp_op2(k, "r", LP_OP_fsub, r, op2(k, LP_OP_fmul, t, f32((double)-2.12194440e-4f)));
-    struct lp_val p = f32((double)0.00138146f);
-    const float c[] = {0.008368716f, 0.04166839f, 0.16666521f, 0.49999994f};
-    for (int i = 0; i < 4; i++) p = horner(k, p, r, (double)c[i]);
-    p = op2(k, LP_OP_fmul, op2(k, LP_OP_fmul, r, r), p);
-    struct lp_val y = op2(k, LP_OP_fadd, op2(k, LP_OP_fadd, p, r), f32(1.0));
-    struct lp_val half = lp_shift(k, "half", LP_OP_sar, n, 1);
-    y = op2(k, LP_OP_fmul, y, power_of_two(k, half));
-    return lp_op2(k, "e", LP_OP_fmul, y, power_of_two(k, op2(k, LP_OP_sub, n, half)));
-}
-
-static struct lp_val magnitude(struct lp_kernel *k, struct lp_val x, struct lp_val negative) {
-    return lp_op3(k, "a", LP_OP_select, negative, op1(k, LP_OP_fneg, x), x);
-}
-
-static struct lp_val r_tanh(struct lp_kernel *k, struct lp_val x) {
-    struct lp_val negative = lp_op2(k, "neg", LP_OP_lt, x, f32(0)), a = magnitude(k, x, negative);
-    struct lp_val z = lp_op2(k, "z", LP_OP_fmul, x, x), p = f32((double)-0.005717037f);
-    const float c[] = {0.020650579f, -0.053743497f, 0.13331491f, -0.33333284f};
-    for (int i = 0; i < 4; i++) p = horner(k, p, z, (double)c[i]);
-    struct lp_val small = op2(k, LP_OP_fadd, op2(k, LP_OP_fmul, op2(k, LP_OP_fmul, p, z), x), x);
-    small = lp_op1(k, "small", LP_OP_mov, (struct lp_type){0}, small);
-    struct lp_val e = oct_r_exp(k, op2(k, LP_OP_fadd, a, a));
-    struct lp_val y = op2(k, LP_OP_fsub, f32(1.0), op2(k, LP_OP_fdiv, f32(2.0), op2(k, LP_OP_fadd, e, f32(1.0))));
-    y = lp_op1(k, "big", LP_OP_mov, (struct lp_type){0}, y);
-    y = choose(k, negative, op1(k, LP_OP_fneg, y), y);
-    return choose(k, op2(k, LP_OP_lt, a, f32((double)0.625f)), small, y);
-}
-
-static struct lp_val r_sigmoid(struct lp_kernel *k, struct lp_val x) {
-    struct lp_val negative = lp_op2(k, "neg", LP_OP_lt, x, f32(0));
-    struct lp_val e = oct_r_exp(k, choose(k, negative, x, op1(k, LP_OP_fneg, x)));
-    return op2(k, LP_OP_fdiv, choose(k, negative, e, f32(1.0)), op2(k, LP_OP_fadd, f32(1.0), e));
-}
-
-struct lp_val oct_r_point(struct lp_kernel *k, const struct oct_node *n, struct lp_val x) {
-    switch (n->op) {
-    case OCT_OP_relu: return oct_r_clamp(k, x, 0, INFINITY);
-    case OCT_OP_relu6: return oct_r_clamp(k, x, 0, 6);
-    case OCT_OP_clip: return oct_r_clamp(k, x, n->at.clip[0], n->at.clip[1]);
-    case OCT_OP_leaky_relu: return choose(k, op2(k, LP_OP_lt, x, f32(0)), op2(k, LP_OP_fmul, f32((double)n->at.alpha), x), x);
-    case OCT_OP_sigmoid: return r_sigmoid(k, x);
-    case OCT_OP_tanh: return r_tanh(k, x);
-    case OCT_OP_hardswish:
-        return op2(k, LP_OP_fdiv, op2(k, LP_OP_fmul, x, oct_r_clamp(k, op2(k, LP_OP_fadd, x, f32(3.0)), 0, 6)), f32(6.0));
-    case OCT_OP_hardsigmoid: return oct_r_clamp(k, op2(k, LP_OP_fadd, op2(k, LP_OP_fdiv, x, f32(6.0)), f32(0.5)), 0, 1);
-    case OCT_OP_exp: return oct_r_exp(k, x);
-    default: return op1(k, LP_OP_fsqrt, x);
-    }
-}
-
 static float clampf(float x, float lo, float hi) {
     float v = x < lo ? lo : x;
     return v > hi ? hi : v;
-}
-
-float oct_point_value(const struct oct_node *n, float x) {
-    switch (n->op) {
-    case OCT_OP_relu: return x < 0 ? 0 : x;
-    case OCT_OP_relu6: return clampf(x, 0, 6);
-    case OCT_OP_clip: return clampf(x, n->at.clip[0], n->at.clip[1]);
-    case OCT_OP_leaky_relu: return x < 0 ? n->at.alpha * x : x;
-    case OCT_OP_sigmoid: return oct_sigmoidf(x);
-    case OCT_OP_tanh: return oct_tanhf(x);
-    case OCT_OP_hardswish: return x * clampf(x + 3.0f, 0, 6) / 6.0f;
-    case OCT_OP_hardsigmoid: return clampf(x / 6.0f + 0.5f, 0, 1);
-    case OCT_OP_exp: return oct_expf(x);
-    default: return sqrtf(x);
-    }
 }
 
 /* ---- codes and reals

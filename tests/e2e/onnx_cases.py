@@ -39,11 +39,11 @@ def load(path):
 
 
 def data(path):
-    """As octavo takes it: 16-bit floats as float32 (the bits of a bfloat16 are recorded as uint16)."""
+    """As octavo takes it: truth values and 16-bit floats as float32 (the bits of a bfloat16 are recorded as uint16)."""
     x = np.ascontiguousarray(load(path))
     if x.dtype == np.uint16:
         return (x.astype(np.uint32) << 16).view(np.float32)
-    return x.astype(np.float32) if x.dtype.itemsize == 2 and x.dtype.kind not in "iu" else x
+    return x.astype(np.float32) if x.dtype.kind == "b" or x.dtype.itemsize == 2 and x.dtype.kind not in "iu" else x
 
 
 def bound(case):

@@ -92,8 +92,17 @@ static void pointwise(void **state) {
                                       "hardswish(x)",
                                       "hardsigmoid(x)",
                                       "exp(x)",
-                                      "sqrt(x)"};
-    for (int o = 0; o < 10; o++) {
+                                      "sqrt(x)",
+                                      "abs(x)",
+                                      "sign(x)",
+                                      "floor(x)",
+                                      "round(x)",
+                                      "reciprocal(x)",
+                                      "log(x)",
+                                      "erf(x)",
+                                      "softplus(x)",
+                                      "elu(x) alpha=1.3"};
+    for (int o = 0; o < (int)(sizeof ops / sizeof *ops); o++) {
         kc_check("input x : i8[1,3,5,20] scale=0.05 zero=-7\ny : i8[1,3,5,20] scale=0.01 zero=-128 = %s", ops[o]);
         kc_check("input x : u8[300] scale=0.11 zero=255\ny : i8[300] scale=0.02 zero=3 = %s", ops[o]);
         kc_check("input x : i8[300] scale=0.11 zero=12\ny : i16[300] scale=0.002 zero=3 = %s", ops[o]);
@@ -118,10 +127,21 @@ static void tables(void **state) {
 
 static void floats(void **state) {
     (void)state;
-    static const char *const ops[] = {"add", "sub", "mul"};
-    for (int o = 0; o < 3; o++)
+    static const char *const ops[] = {"add", "sub", "mul", "max", "min", "div", "less", "equal"};
+    for (int o = 0; o < 8; o++)
         for (int d = 0; d < DIMS; d++) {
             kc_check("input a : f32[%s]\ninput b : f32[%s]\ny = %s(a, b)", dims[d].a, dims[d].b, ops[o]);
+            if (o == 7) kc_check("input a : f32[%s]\nq = round(a)\ny = where(q, a, q)", dims[d].a);
+            if (o == 3 || o == 4) {
+                kc_check("input a : i8[%s] scale=0.5 zero=-7\ninput b : u8[%s] scale=0.3 zero=12\ny : i8[%s] scale=0.4 zero=1 = "
+                         "%s(a, b)",
+                         dims[d].a, dims[d].b, dims[d].y, ops[o]);
+                kc_check(
+                    "input a : i16[%s] scale=0.01 zero=-7\ninput b : u8[%s] scale=0.3 zero=12\ny : i16[%s] scale=0.01 zero=1 "
+                    "= %s(a, b) profile=tflm",
+                    dims[d].a, dims[d].b, dims[d].y, ops[o]);
+            }
+            if (o > 2) continue;
             kc_check("input a : f32[%s]\ninput b : f32[%s]\ny = %s(a, b) clip=(0.0,inf)", dims[d].a, dims[d].b, ops[o]);
         }
     kc_check("input x : f32[2,3,4,5]\nconst @s : f32[3] = (1.5,-0.3,2)\nconst @b : f32[3] = (0.1,0,-3)\nconst @m : f32[3] = "

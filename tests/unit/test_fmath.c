@@ -48,6 +48,14 @@ static void tanh_is_close(void **state) { (void)state, sweep(oct_tanhf, tanh, "t
 static void log_is_close(void **state) { (void)state, sweep(oct_logf, log, "log", 0.83); }
 static void sigmoid_is_close(void **state) { (void)state, sweep(oct_sigmoidf, sigmoid, "sigmoid", 2.41); }
 
+static double softplus(double x) { return x > 0 ? x + log1p(exp(-x)) : log1p(exp(x)); }
+static float expm1_below_zero(float x) { return oct_expm1f(x < 0 ? x : -x); }
+static double expm1_exact(double x) { return expm1(-fabs(x)); }
+static void erf_is_close(void **state) { (void)state, sweep(oct_erff, erf, "erf", 9); }
+static void expm1_is_close(void **state) { (void)state, sweep(expm1_below_zero, expm1_exact, "expm1", 9); }
+static void softplus_is_close(void **state) { (void)state, sweep(oct_softplusf, softplus, "softplus", 9); }
+static void round_is_exact(void **state) { (void)state, sweep(oct_roundf, nearbyint, "round", 0); }
+
 static void ends_of_the_line(void **state) {
     (void)state;
     assert_true(oct_expf(0) == 1 && oct_expf(-INFINITY) == 0 && isinf(oct_expf(INFINITY)) && isnan(oct_expf(NAN)));
@@ -58,6 +66,11 @@ static void ends_of_the_line(void **state) {
     assert_true(isnan(oct_logf(-1)) && isnan(oct_logf(NAN)));
     assert_true(oct_sigmoidf(0) == 0.5f && oct_sigmoidf(INFINITY) == 1 && oct_sigmoidf(-INFINITY) == 0 &&
                 isnan(oct_sigmoidf(NAN)));
+    assert_true(oct_erff(0) == 0 && oct_erff(INFINITY) == 1 && oct_erff(-INFINITY) == -1 && isnan(oct_erff(NAN)));
+    assert_true(oct_expm1f(-0.0f) == 0 && oct_expm1f(-INFINITY) == -1 && isnan(oct_expm1f(NAN)));
+    assert_true(isinf(oct_softplusf(INFINITY)) && oct_softplusf(-INFINITY) == 0 && isnan(oct_softplusf(NAN)));
+    assert_true(oct_roundf(0.5f) == 0 && oct_roundf(1.5f) == 2 && oct_roundf(-2.5f) == -2 && signbit(oct_roundf(-0.25f)) &&
+                isinf(oct_roundf(INFINITY)) && isnan(oct_roundf(NAN)));
 }
 
 /* A table of codes must not fall where the function rises. */
@@ -76,8 +89,10 @@ static void monotone_on_a_grid_of_codes(void **state) {
 int main(int argc, char **argv) {
     (void)argv;
     if (argc > 1) stride = 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(exp_is_close),     cmocka_unit_test(tanh_is_close),
-                                       cmocka_unit_test(log_is_close),     cmocka_unit_test(sigmoid_is_close),
-                                       cmocka_unit_test(ends_of_the_line), cmocka_unit_test(monotone_on_a_grid_of_codes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(exp_is_close),      cmocka_unit_test(tanh_is_close),
+                                       cmocka_unit_test(log_is_close),      cmocka_unit_test(sigmoid_is_close),
+                                       cmocka_unit_test(erf_is_close),      cmocka_unit_test(expm1_is_close),
+                                       cmocka_unit_test(softplus_is_close), cmocka_unit_test(round_is_exact),
+                                       cmocka_unit_test(ends_of_the_line),  cmocka_unit_test(monotone_on_a_grid_of_codes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

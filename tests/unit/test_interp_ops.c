@@ -346,6 +346,15 @@ static float point(enum oct_op op, float x) {
         return r < 0 ? 0 : r > 1 ? 1 : r;
     }
     case OCT_OP_exp: return oct_expf(x);
+    case OCT_OP_abs: return x < 0 ? -x : x;
+    case OCT_OP_sign: return x > 0 ? 1.0f : x < 0 ? -1.0f : 0.0f;
+    case OCT_OP_floor: return (float)floor((double)x);
+    case OCT_OP_round: return (float)nearbyint((double)x);
+    case OCT_OP_reciprocal: return 1 / x;
+    case OCT_OP_log: return oct_logf(x);
+    case OCT_OP_erf: return oct_erff(x);
+    case OCT_OP_softplus: return oct_softplusf(x);
+    case OCT_OP_elu: return x < 0 ? 0.2f * oct_expm1f(x) : x;
     default: return sqrtf(x);
     }
 }
@@ -353,19 +362,22 @@ static float point(enum oct_op op, float x) {
 static void pointwise_functions(void **state) {
     (void)state;
     static const enum oct_op ops[] = {OCT_OP_relu, OCT_OP_relu6,     OCT_OP_clip,        OCT_OP_leaky_relu, OCT_OP_sigmoid,
-                                      OCT_OP_tanh, OCT_OP_hardswish, OCT_OP_hardsigmoid, OCT_OP_exp,        OCT_OP_sqrt};
-    for (unsigned s = 0; s < 10 * 3 * 2; s++) {
-        enum oct_op op = ops[s % 10];
+                                      OCT_OP_tanh, OCT_OP_hardswish, OCT_OP_hardsigmoid, OCT_OP_exp,        OCT_OP_sqrt,
+                                      OCT_OP_abs,  OCT_OP_sign,      OCT_OP_floor,       OCT_OP_round,      OCT_OP_reciprocal,
+                                      OCT_OP_log,  OCT_OP_erf,       OCT_OP_softplus,    OCT_OP_elu};
+    enum { OPS = sizeof ops / sizeof *ops };
+    for (unsigned s = 0; s < OPS * 3 * 2; s++) {
+        enum oct_op op = ops[s % OPS];
         static const enum oct_dtype types[] = {OCT_F32, OCT_I8, OCT_I16};
-        enum oct_dtype d = types[s / 10 % 3];
-        int64_t n = s / 30 ? 17 : 1000; /* fewer elements than codes, and more */
+        enum oct_dtype d = types[s / OPS % 3];
+        int64_t n = s / (3 * OPS) ? 17 : 1000; /* fewer elements than codes, and more */
         struct net t;
         net_open(&t, s);
         net_input(&t, d == OCT_F32 ? float_type(DIMS(1, n)) : code_type(&t, d, d == OCT_I8 ? 0.07f : 0.0003f, 13, DIMS(1, n)));
         struct oct_attrs at;
         oct_attrs_init(&at);
         if (op == OCT_OP_clip) OCT_MARK(at, clip), at.clip[0] = -0.75f, at.clip[1] = 1.5f;
-        if (op == OCT_OP_leaky_relu) OCT_SET(at, alpha, 0.2f);
+        if (op == OCT_OP_leaky_relu || op == OCT_OP_elu) OCT_SET(at, alpha, 0.2f);
         struct oct_type yt = like_codes(&t, OCT_I8, 0.05f, -100);
         struct oct_tensor *y = net_run(&t, op, &at, d == OCT_F32 ? NULL : &yt);
         assert_non_null(y);
