@@ -31,6 +31,7 @@ struct drv_list {
 #define DRV_FIELD_LIST(f) struct drv_list f;
 #define DRV_FIELD_INT(f)  int64_t f; /* 0: not given */
 #define DRV_FIELD_NUM(f)  double f;  /* NAN: not given */
+#define DRV_FIELD_NAME(f) const char *f;
 #define DRV_FIELD_WORD(f) int f;     /* index into the words; -1: not given */
 struct drv_options {
 #define OPT(field, kind, spelling, arg, doc) DRV_FIELD_##kind(field)

@@ -14,16 +14,31 @@ static void set_option(struct oct_module *m, enum oct_option_id id, int word) {
     m->option_set |= (uint32_t)1 << id;
 }
 
-/* A rule behind the model's own and before those of --config: it changes the default, and what is said of single ops stays. */
-static void add_rule(struct oct_module *m, enum oct_qrule_id id, int word) {
-    if (word < 0) return;
+/* A rule behind the model's own and before those of --config: it changes the default, and what is said of single ops stays.
+ * False: the field does not take it. */
+static bool set_rule(struct oct_module *m, enum oct_qrule_id id, const char *word, double number) {
+    struct oct_rule r = {.kind = OCT_RULE_ANY, .set = (uint32_t)1 << id};
+    if (!word && isnan(number)) return true;
+    if (!oct_qrule_set(m->arena, &r.q, id, word, (float)number)) return false;
     struct oct_rule *rules = OCT_NEW_N(m->arena, struct oct_rule, m->nrules + 1);
     if (m->nrules) memcpy(rules, m->rule, m->nrules * sizeof *rules);
-    struct oct_rule *r = &rules[m->nrules++];
-    r->kind = OCT_RULE_ANY;
-    r->set = (uint32_t)1 << id;
-    *oct_qrule_field(&r->q, id) = (uint8_t)word;
+    rules[m->nrules++] = r;
     m->rule = rules;
+    return true;
+}
+
+static void add_rule(struct oct_module *m, enum oct_qrule_id id, int word) {
+    set_rule(m, id, oct_word_at(m->arena, oct_qrule_info(id)->words, word), NAN);
+}
+
+/* --observer and --act-param: a name that is neither a word nor a plugin's is a mistake in the command. */
+static bool add_observer(struct drv *d, struct oct_module *m) {
+    const char *name = d->o.observer;
+    if (!set_rule(m, OCT_Q_act_observer, name, NAN) || (name && !oct_observer_find(m->rule[m->nrules - 1].q.act_observer)))
+        return drv_misuse(d, "--observer wants %s, not '%s'", oct_qrule_takes(d->a, OCT_Q_act_observer), name);
+    if (!set_rule(m, OCT_Q_act_param, NULL, d->o.act_param))
+        return drv_misuse(d, "--act-param wants %s", oct_qrule_takes(d->a, OCT_Q_act_param));
+    return true;
 }
 
 static void add_repair(void *user, const struct drv_repair *r) { add_rule(user, r->field, r->value); }
@@ -35,7 +50,7 @@ struct oct_module *drv_read_model(struct drv *d, const char *path) {
     set_option(m, OCT_OPT_permute_channels, d->o.permute_channels);
     set_option(m, OCT_OPT_nudge_scales, d->o.nudge_scales);
     set_option(m, OCT_OPT_quantize, d->o.quantize);
-    add_rule(m, OCT_Q_act_observer, d->o.observer);
+    if (!add_observer(d, m)) return NULL;
     add_rule(m, OCT_Q_act_range, d->o.act_range);
     add_rule(m, OCT_Q_saturation, d->o.saturation);
     if (d->o.repair && !drv_repairs(d, d->o.repair, add_repair, m)) return NULL;

@@ -6,7 +6,7 @@
 
 #include "driver.h"
 
-enum kind { FLAG, STR, LIST, INT, NUM, WORD };
+enum kind { FLAG, STR, LIST, INT, NUM, WORD, NAME };
 static const struct option {
     const char *spelling, *arg, *doc;
     enum kind kind;
@@ -46,7 +46,7 @@ static bool misuse(struct oct_ctx *cx, const char *fmt, ...) {
     return false;
 }
 
-/* The words that a WORD takes, separated by spaces. */
+/* The words that a WORD or a NAME takes, separated by spaces. */
 static const char *words_of(const struct option *opt) {
     if (*opt->arg == '=') {
         for (int i = 0; i < OCT_OPTION_COUNT; i++)
@@ -113,6 +113,7 @@ static bool set(struct oct_ctx *cx, struct drv_options *o, const struct option *
     case FLAG: *(bool *)field = true; return true;
     case LIST: push(cx, field, v); return true;
     case STR:
+    case NAME:
         if (*(const char **)field) return misuse(cx, "%s is given twice", opt->spelling);
         *(const char **)field = v;
         return true;
@@ -129,7 +130,8 @@ const char *drv_option_text(struct drv *d, enum drv_option o) {
     const void *field = (const char *)&d->o + options[o].offset;
     switch (options[o].kind) {
     case FLAG: return *(const bool *)field ? "" : NULL;
-    case STR: return *(const char *const *)field;
+    case STR:
+    case NAME: return *(const char *const *)field;
     case INT: return *(const int64_t *)field ? oct_sprintf(d->a, "%lld", (long long)*(const int64_t *)field) : NULL;
     case WORD: return *(const int *)field < 0 ? NULL : oct_word_at(d->a, words_of(&options[o]), *(const int *)field);
     default: return NULL;
@@ -187,7 +189,7 @@ bool drv_parse(struct oct_ctx *cx, const struct drv_verb *verb, int argc, char *
 static const char *with_argument(struct oct_text *t, const struct option *o) {
     t->len = 0;
     oct_text_add(t, o->spelling);
-    if (o->kind == WORD) {
+    if (o->kind == WORD || o->kind == NAME) {
         oct_text_add(t, " ");
         for (const char *p = words_of(o); *p; p++) oct_text_addn(t, *p == ' ' ? "|" : p, 1);
     } else if (*o->arg) oct_text_addf(t, " %s", o->arg);

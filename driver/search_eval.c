@@ -21,15 +21,11 @@ static const char *text_of(struct oct_arena *a, const struct srch_config *c) {
     struct oct_text t;
     oct_text_init(&t, a);
     for (uint32_t i = 0; i < c->n; i++) {
-        struct oct_rule *r = &c->rule[i];
+        const struct oct_rule *r = &c->rule[i];
         if (!r->set) continue;
         oct_text_addf(&t, "%s%s", t.len ? "; " : "", i ? r->pattern : "any");
-        for (int k = 0; k < OCT_QRULE_COUNT; k++) {
-            const struct oct_choice_info *info = oct_qrule_info((enum oct_qrule_id)k);
-            if (r->set >> k & 1)
-                oct_text_addf(&t, " %s=%s", info->name,
-                              oct_word_at(a, info->words, *oct_qrule_field(&r->q, (enum oct_qrule_id)k)));
-        }
+        for (unsigned k = 0; k < OCT_QRULE_COUNT; k++)
+            if (r->set >> k & 1) oct_text_addf(&t, " %s=%s", oct_qrule_info(k)->name, oct_qrule_text(a, &r->q, k));
     }
     return t.len ? t.s : "";
 }
@@ -48,7 +44,7 @@ const struct srch_config *srch_choose(struct search *s, const struct srch_config
     }
     struct oct_rule *r = &out->rule[1 + layer];
     r->set |= (uint32_t)1 << id;
-    *oct_qrule_field(&r->q, (enum oct_qrule_id)id) = (uint8_t)index;
+    oct_qrule_set(a, &r->q, (enum oct_qrule_id)id, word, NAN);
     out->text = text_of(a, out);
     return out;
 }

@@ -131,27 +131,27 @@ void oct_lang_model(struct oct_lang *l, const struct oct_item *name, const struc
     }
 }
 
-/* One `name=word` of a table of choices; false after a report. *id gets the row, *index the word. */
-static bool choice(struct oct_lang *l, const struct oct_arg *a, const struct oct_choice_info *(*row)(int), int nrows,
-                   const char *what, int *id, int *index) {
+/* The row that a `name=value` names, -1 after a report. */
+static int row_named(struct oct_lang *l, const struct oct_arg *a, const struct oct_choice_info *(*row)(int), int nrows,
+                     const char *what) {
     const char **names = OCT_NEW_N(l->scratch, const char *, nrows);
-    for (*id = 0; *id < nrows; ++*id) names[*id] = row(*id)->name;
-    for (*id = 0; *id < nrows && strcmp(names[*id], a->name.u.text) != 0;) ++*id;
-    if (*id == nrows) {
-        struct oct_text all;
-        oct_text_init(&all, l->scratch);
-        oct_text_addf(&all, "there are:");
-        for (int i = 0; i < nrows; i++) oct_text_addf(&all, " %s", names[i]);
-        if (oct_lang_error(l, a->name.at, OCT_E1016, "there is no %s '%s'", what, a->name.u.text))
-            oct_lang_suggest(l, a->name.u.text, names, (size_t)nrows, all.s);
-        return false;
+    for (int i = 0; i < nrows; i++) {
+        names[i] = row(i)->name;
+        if (!strcmp(names[i], a->name.u.text)) return i;
     }
-    *index = a->value.kind == OCT_ITEM_NAME ? oct_word_index(row(*id)->words, a->value.u.text) : -1;
-    if (*index >= 0) return true;
-    if (oct_lang_error(l, a->value.kind ? a->value.at : a->name.at, OCT_E1017, "%s '%s' is one of: %s", what, a->name.u.text,
-                       row(*id)->words))
-        oct_help(l->cx, "write %s=%s", a->name.u.text, oct_word_at(l->scratch, row(*id)->words, row(*id)->def));
-    return false;
+    struct oct_text all;
+    oct_text_init(&all, l->scratch);
+    oct_text_addf(&all, "there are:");
+    for (int i = 0; i < nrows; i++) oct_text_addf(&all, " %s", names[i]);
+    if (oct_lang_error(l, a->name.at, OCT_E1016, "there is no %s '%s'", what, a->name.u.text))
+        oct_lang_suggest(l, a->name.u.text, names, (size_t)nrows, all.s);
+    return -1;
+}
+
+/* The value of a `name=value` is none that the row takes. */
+static void misfit(struct oct_lang *l, const struct oct_arg *a, const char *what, const char *takes, const char *example) {
+    if (oct_lang_error(l, a->value.kind ? a->value.at : a->name.at, OCT_E1017, "%s '%s' is %s", what, a->name.u.text, takes))
+        oct_help(l->cx, "write %s=%s", a->name.u.text, example);
 }
 
 static const struct oct_choice_info *option_row(int i) { return oct_option_info((enum oct_option_id)i); }
@@ -159,8 +159,16 @@ static const struct oct_choice_info *rule_row(int i) { return oct_qrule_info((en
 
 void oct_lang_option(struct oct_lang *l, const struct oct_args *args) {
     for (uint32_t i = 0; i < args->n && !l->bad; i++) {
-        int id, index;
-        if (!choice(l, &args->arg[i], option_row, OCT_OPTION_COUNT, "option", &id, &index)) return;
+        const struct oct_arg *a = &args->arg[i];
+        const int id = row_named(l, a, option_row, OCT_OPTION_COUNT, "option");
+        if (id < 0) return;
+        const struct oct_choice_info *info = option_row(id);
+        const int index = a->value.kind == OCT_ITEM_NAME ? oct_word_index(info->words, a->value.u.text) : -1;
+        if (index < 0) {
+            misfit(l, a, "option", oct_sprintf(l->scratch, "one of: %s", info->words),
+                   oct_word_at(l->scratch, info->words, info->def));
+            return;
+        }
         if (l->m->option_set >> id & 1) {
             oct_lang_error(l, args->arg[i].name.at, OCT_E1015, "option '%s' is given twice", args->arg[i].name.u.text);
             return;
@@ -202,14 +210,24 @@ void oct_lang_rule(struct oct_lang *l, const struct oct_args *args) {
         return;
     }
     for (uint32_t i = 1; i < args->n; i++) {
-        int id, index;
-        if (!choice(l, &args->arg[i], rule_row, OCT_QRULE_COUNT, "rule field", &id, &index)) return;
+        const struct oct_arg *a = &args->arg[i];
+        const int id = row_named(l, a, rule_row, OCT_QRULE_COUNT, "rule field");
+        if (id < 0) return;
         if (r.set >> id & 1) {
             oct_lang_error(l, args->arg[i].name.at, OCT_E1015, "rule field '%s' is given twice", args->arg[i].name.u.text);
             return;
         }
+        const bool word = a->value.kind == OCT_ITEM_NAME;
+        float number = NAN;
+        if (!word) oct_lang_float(&a->value, &number);
+        if (!oct_qrule_set(l->m->arena, &r.q, (enum oct_qrule_id)id, word ? a->value.u.text : NULL, number)) {
+            struct oct_qconfig q;
+            oct_qconfig_default(&q);
+            misfit(l, a, "rule field", oct_qrule_takes(l->scratch, (enum oct_qrule_id)id),
+                   oct_qrule_text(l->scratch, &q, (enum oct_qrule_id)id));
+            return;
+        }
         r.set |= 1u << id;
-        *oct_qrule_field(&r.q, (enum oct_qrule_id)id) = (uint8_t)index;
     }
     const uint32_t n = l->m->nrules;
     if (n == OCT_RULES_MAX) {

@@ -1,5 +1,6 @@
 /* qconfig.c - quantization rules from a JSON file (see frontend.h for its form). The file is read by jansson; what it says
  * becomes rules of the module, so that every dump carries it. */
+#include <math.h>
 #include <string.h>
 
 #include "json_in.h"
@@ -23,15 +24,14 @@ static bool read_field(const struct reader *r, struct oct_rule *rule, const char
     for (int i = 0; i < OCT_QRULE_COUNT; i++) {
         const struct oct_choice_info *info = oct_qrule_info((enum oct_qrule_id)i);
         if (strcmp(info->name, key)) continue;
-        const char *word = json_string_value(value);
-        const int index = word ? oct_word_index(info->words, word) : -1;
-        if (index < 0) {
+        if (!oct_qrule_set(r->m->arena, &rule->q, (enum oct_qrule_id)i, json_string_value(value),
+                           json_is_number(value) ? (float)json_number_value(value) : NAN)) {
+            const char *word = json_string_value(value);
             oct_error(r->cx, r->at, OCT_E5110, "quantization rules: '%s' cannot be %s%.64s%s", key, word ? "'" : "",
                       word ? word : "that", word ? "'" : "");
-            oct_help(r->cx, "it takes one of: %s", info->words);
+            oct_help(r->cx, "it takes %s", oct_qrule_takes(r->m->arena, (enum oct_qrule_id)i));
             return false;
         }
-        *oct_qrule_field(&rule->q, (enum oct_qrule_id)i) = (uint8_t)index;
         rule->set |= 1u << i;
         return true;
     }

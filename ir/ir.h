@@ -196,15 +196,23 @@ struct oct_output {
     struct oct_node *node;
     struct oct_span span;
 };
-struct oct_qconfig { /* choices as indices into the words of qconfig.def */
-#define QRULE(field, words, def, doc) uint8_t field;
+struct oct_qconfig { /* words as indices into those of qconfig.def */
+#define QRULE(field, words, def, doc)     uint8_t field;
+#define QNAME(field, words, def, doc)     const char *field;
+#define QNUM(field, least, most, def, doc) float field;
 #include "qconfig.def"
 #undef QRULE
+#undef QNAME
+#undef QNUM
 };
 enum oct_qrule_id {
-#define QRULE(field, words, def, doc) OCT_Q_##field,
+#define QRULE(field, words, def, doc)     OCT_Q_##field,
+#define QNAME(field, words, def, doc)     OCT_Q_##field,
+#define QNUM(field, least, most, def, doc) OCT_Q_##field,
 #include "qconfig.def"
 #undef QRULE
+#undef QNAME
+#undef QNUM
     OCT_QRULE_COUNT
 };
 enum oct_rule_kind { OCT_RULE_ANY, OCT_RULE_OP, OCT_RULE_NAME };
@@ -234,18 +242,31 @@ enum oct_preset {
 };
 
 /* Rows of options.def and qconfig.def (choice.c). */
+enum oct_choice_kind { OCT_CHOICE_WORD, OCT_CHOICE_NAME, OCT_CHOICE_NUMBER };
 struct oct_choice_info {
-    const char *name, *words, *doc; /* words separated by one space */
+    const char *name, *words, *doc; /* words separated by one space; "" for a number */
     uint8_t def;                    /* index of the default word */
+    enum oct_choice_kind kind;
+    const char *def_name;     /* of a NAME */
+    float least, most, number; /* of a NUMBER; its default */
 };
 const struct oct_choice_info *oct_option_info(enum oct_option_id id);
 const struct oct_choice_info *oct_qrule_info(enum oct_qrule_id id);
-/* Index of a word in such a list, -1 when it is not there; and the other way, in the arena (NULL out of range). */
+/* Index of a word in such a list, -1 when it is not there ('-' and '_' are equal); and the other way, in the arena (NULL out of
+ * range). */
 int oct_word_index(const char *words, const char *word);
 const char *oct_word_at(struct oct_arena *a, const char *words, int index);
-/* The field of a qconfig that a rule row names. */
+/* The field of a qconfig that a row of words names. */
 uint8_t *oct_qrule_field(struct oct_qconfig *q, enum oct_qrule_id id);
 void oct_qconfig_default(struct oct_qconfig *q);
+/* Sets a field to a word, or where word is NULL to a number; false when the field does not take it. A name that is none of the
+ * words is copied into the arena. */
+bool oct_qrule_set(struct oct_arena *a, struct oct_qconfig *q, enum oct_qrule_id id, const char *word, float number);
+/* Copies one field; names into the arena, when one is given. */
+void oct_qrule_copy(struct oct_arena *a, struct oct_qconfig *to, const struct oct_qconfig *from, enum oct_qrule_id id);
+/* A field as text that the language reads back; what a field takes, for messages: "one of: a b" or "a number from 0 to 1". */
+const char *oct_qrule_text(struct oct_arena *a, const struct oct_qconfig *q, enum oct_qrule_id id);
+const char *oct_qrule_takes(struct oct_arena *a, enum oct_qrule_id id);
 
 struct oct_names;
 struct oct_module {

@@ -240,6 +240,8 @@ struct oct_module *oct_module_clone(const struct oct_module *m, struct oct_ctx *
     for (uint32_t i = 0; i < m->nrules; i++) {
         c->rule[i] = m->rule[i];
         if (c->rule[i].pattern) c->rule[i].pattern = oct_strdup(c->arena, c->rule[i].pattern);
+        for (unsigned k = 0; k < OCT_QRULE_COUNT; k++)
+            if (m->rule[i].set >> k & 1u) oct_qrule_copy(c->arena, &c->rule[i].q, &m->rule[i].q, k);
     }
     /* Each original's tag points to its copy while cloning; the tags are restored afterwards. */
     void **saved = OCT_NEW_N(c->arena, void *, m->nnodes);

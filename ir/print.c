@@ -142,7 +142,7 @@ static void add_header(struct oct_text *out, struct oct_arena *a, const struct o
             oct_text_addf(out, "option %s=%s\n", oct_option_info(i)->name,
                           oct_word_at(a, oct_option_info(i)->words, m->option[i]));
     for (uint32_t i = 0; i < m->nrules; i++) {
-        struct oct_rule *r = &m->rule[i];
+        const struct oct_rule *r = &m->rule[i];
         oct_text_add(out, "rule ");
         if (r->kind == OCT_RULE_ANY) oct_text_add(out, "any");
         else if (r->kind == OCT_RULE_OP) oct_text_addf(out, "op=%s", oct_op_info(r->op)->name);
@@ -152,8 +152,7 @@ static void add_header(struct oct_text *out, struct oct_arena *a, const struct o
         }
         for (unsigned k = 0; k < OCT_QRULE_COUNT; k++)
             if (r->set >> k & 1u)
-                oct_text_addf(out, " %s=%s", oct_qrule_info(k)->name,
-                              oct_word_at(a, oct_qrule_info(k)->words, *oct_qrule_field(&r->q, k)));
+                oct_text_addf(out, " %s=%s", oct_qrule_info(k)->name, oct_qrule_text(a, &r->q, k));
         oct_text_add(out, "\n");
     }
     if (w && w->file) {

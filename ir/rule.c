@@ -35,10 +35,10 @@ struct oct_qconfig oct_qconfig_for(const struct oct_module *m, const struct oct_
     struct oct_qconfig q;
     oct_qconfig_default(&q);
     for (uint32_t i = 0; i < m->nrules; i++) {
-        struct oct_rule *r = &m->rule[i];
+        const struct oct_rule *r = &m->rule[i];
         if (!matches(r, n)) continue;
         for (unsigned k = 0; k < OCT_QRULE_COUNT; k++)
-            if (r->set >> k & 1u) *oct_qrule_field(&q, k) = *oct_qrule_field(&r->q, k);
+            if (r->set >> k & 1u) oct_qrule_copy(NULL, &q, &r->q, k);
     }
     return q;
 }

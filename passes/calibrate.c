@@ -25,21 +25,22 @@ static double clipped_share(const struct oct_histogram *h, float lo, float hi) {
     return h->total ? (double)out / (double)h->total : 0;
 }
 
-static bool choose(struct oct_pass_env *env, struct oct_node *n, const struct oct_histogram *h) {
+static bool choose(struct oct_pass_env *env, struct oct_arena *scratch, struct oct_node *n, const struct oct_histogram *h) {
     const char *name = n->at.observer ? n->at.observer : "mse";
-    const struct oct_observer *observer = oct_observer_find(name);
-    if (!observer) {
-        oct_error(env->cx, n->span, OCT_E5101, "observe: no observer is called '%s'", name);
-        oct_help(env->cx, "docs/quantization.md lists them");
-        return false;
-    }
+    const struct oct_reach codes = oct_observed_codes(n);
+    struct oct_observed o = {.h = h, .scheme = n->at.scheme, .qmin = codes.lo, .qmax = codes.hi, .scratch = scratch};
+    const struct oct_observer *observer = oct_observer_for(env->cx, n->span, name, n->at.param, &o.param);
+    if (!observer) return false;
     if (h->nan || h->inf)
         oct_warning(env->cx, n->span, OCT_E5102,
                     "'%s' took %llu NaN and %llu infinite values during calibration; they were left out", n->operand[0]->name,
                     (unsigned long long)h->nan, (unsigned long long)h->inf);
     float range[2] = {0, 0};
-    const struct oct_reach codes = oct_observed_codes(n);
-    if (h->total) observer->range(h, n->at.scheme, codes.lo, codes.hi, &range[0], &range[1]);
+    if (h->total && !observer->range(&o, range)) {
+        oct_error(env->cx, n->span, OCT_E5104, "observer %s gives no range for '%s': %s", name, n->operand[0]->name, o.why);
+        return false;
+    }
+    oct_arena_reset(scratch);
     const double clipped = clipped_share(h, range[0], range[1]);
     if (env->explain && clipped > 0)
         oct_text_addf(
@@ -78,10 +79,12 @@ bool oct_pass_calibrate(struct oct_pass_env *env, struct oct_module *m) {
         oct_help(env->cx, "give calibration data: --data CAL.npy, or statistics of an earlier run: --stats S.stats");
         return false;
     }
+    struct oct_arena *scratch = oct_arena_new(env->cx); /* of one value at a time */
     OCT_FOR_NODES(m, n) {
         if (!n->mark) continue;
-        if (!choose(env, n, oct_stats_find(stats, n->operand[0]->name))) return false;
+        if (!choose(env, scratch, n, oct_stats_find(stats, n->operand[0]->name))) return false;
         env->changes++;
     }
+    oct_arena_free(scratch);
     return true;
 }

@@ -13,7 +13,6 @@ enum { WANTED = 1, GOVERNED = 2, FLAGS = WANTED | GOVERNED, SUMMED = 4, NUMBER_A
 static const enum oct_dtype act_dtype[] = {OCT_I8, OCT_U8, OCT_I16, OCT_F32};
 static const enum oct_scheme act_scheme[] = {OCT_scheme_asym, OCT_scheme_sym, OCT_scheme_full, OCT_scheme_pot};
 enum { RANGE_FULL, RANGE_REDUCED };
-static const char *const act_observer[] = {"mse", "minmax"};
 
 /* Ops without an integer form, and those that only place or carry codes. */
 static bool has_integer_form(const struct oct_node *n) {
@@ -29,13 +28,14 @@ static bool clips_codes(const struct oct_node *n) {
     return oct_takes(n, OCT_A_clip) && n->op != OCT_OP_clip && !oct_has_flag(n, OCT_QDQ);
 }
 
-static struct oct_node *observe(struct oct_module *m, struct oct_node *n, struct oct_qconfig q) {
+static struct oct_node *observe(struct oct_module *m, struct oct_node *n, const struct oct_qconfig *rule) {
     struct oct_attrs at;
     oct_attrs_init(&at);
-    OCT_SET(at, observer, act_observer[q.act_observer]);
-    OCT_SET(at, to, act_dtype[q.act]);
-    OCT_SET(at, scheme, act_scheme[q.act_scheme]);
-    if (q.act_range == RANGE_REDUCED && (n->mark & SUMMED) && oct_dtype_size(at.to) == 1 && clips_codes(n))
+    OCT_SET(at, observer, rule->act_observer);
+    if (rule->act_param != 0) OCT_SET(at, param, rule->act_param);
+    OCT_SET(at, to, act_dtype[rule->act]);
+    OCT_SET(at, scheme, act_scheme[rule->act_scheme]);
+    if (rule->act_range == RANGE_REDUCED && (n->mark & SUMMED) && oct_dtype_size(at.to) == 1 && clips_codes(n))
         OCT_SET(at, reduced, true);
     const char *name = oct_fresh_value_name(m, oct_sprintf(m->arena, "%s.obs", n->name));
     return oct_build(m, OCT_OP_observe, name, &n, 1, &at, NULL, n->span);
@@ -68,7 +68,8 @@ bool oct_pass_insert_observers(struct oct_pass_env *env, struct oct_module *m) {
         if (n->type.dtype != OCT_F32 || n->op == OCT_OP_const || (n->mark & FLAGS) != WANTED || oct_origin(n) != n) continue;
         const struct oct_node *by = will_be_integer(m, n) ? NULL : reader[n->mark >> NUMBER_AT];
         m->cursor = next;
-        struct oct_node *o = observe(m, n, oct_qconfig_for(m, by ? by : n));
+        const struct oct_qconfig rule = oct_qconfig_for(m, by ? by : n);
+        struct oct_node *o = observe(m, n, &rule);
         if (!o) return false;
         n->fwd = o;
         env->changes++;

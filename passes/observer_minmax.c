@@ -1,9 +1,9 @@
 /* observer_minmax.c - the whole observed range. */
-#include "pass.h"
+#include "mass.h"
 
-void oct_observe_minmax(const struct oct_histogram *h, enum oct_scheme s, int32_t qmin, int32_t qmax, float *lo, float *hi);
-void oct_observe_minmax(const struct oct_histogram *h, enum oct_scheme s, int32_t qmin, int32_t qmax, float *lo, float *hi) {
-    (void)s, (void)qmin, (void)qmax;
-    *lo = h->min;
-    *hi = h->max;
+bool oct_observe_minmax(struct oct_observed *o, float range[2]) {
+    const struct oct_mass m = oct_mass_of(o, false);
+    range[0] = (float)m.min;
+    range[1] = (float)m.max;
+    return true;
 }

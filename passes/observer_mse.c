@@ -7,13 +7,12 @@
  * arithmetic: the same answer on every machine. */
 #include <math.h>
 
-#include "pass.h"
-
-void oct_observe_mse(const struct oct_histogram *h, enum oct_scheme s, int32_t qmin, int32_t qmax, float *lo, float *hi);
+#include "mass.h"
 
 enum { COARSE = 16, REFINEMENTS = 6, MAX_BINS = 2048 };
 
 struct bins { /* runs of equal bins that hold all data */
+    const struct oct_observed *o;
     int n;
     double edge[MAX_BINS + 1], count[MAX_BINS];
 };
@@ -28,11 +27,12 @@ static double antiderivative(double x, double s, double nlo, double nhi) {
     return s * s * s * (n / 12 + d * d * d / 3);
 }
 
-static double error(const struct bins *b, double lo, double hi, enum oct_scheme sch, int32_t qmin, int32_t qmax) {
+static double error(void *user, double lo, double hi) {
+    const struct bins *b = user;
     float scale;
     int32_t zero;
-    oct_choose_qparams((float)lo, (float)hi, sch, qmin, qmax, &scale, &zero);
-    double s = (double)scale, nlo = qmin - zero, nhi = qmax - zero, sum = 0;
+    oct_choose_qparams((float)lo, (float)hi, b->o->scheme, b->o->qmin, b->o->qmax, &scale, &zero);
+    double s = (double)scale, nlo = b->o->qmin - zero, nhi = b->o->qmax - zero, sum = 0;
     double before = antiderivative(b->edge[0], s, nlo, nhi);
     for (int i = 0; i < b->n; i++) {
         double after = antiderivative(b->edge[i + 1], s, nlo, nhi);
@@ -60,35 +60,16 @@ static void gather(const struct oct_histogram *h, struct bins *b) {
     if (b->edge[0] < (double)h->min && b->edge[1] > (double)h->min) b->edge[0] = (double)h->min;
 }
 
-void oct_observe_mse(const struct oct_histogram *h, enum oct_scheme s, int32_t qmin, int32_t qmax, float *lo, float *hi) {
-    struct bins b;
-    gather(h, &b);
-    const double rlo = h->min < 0 ? (double)h->min : 0, rhi = h->max > 0 ? (double)h->max : 0;
-    *lo = (float)rlo;
-    *hi = (float)rhi;
-    if (rlo == 0 && rhi == 0) return;
-    /* Candidates are (rlo * a, rhi * c), a and c in (0, 1]; an end that is 0 stays. */
-    double best = INFINITY, ba = 1, bc = 1;
-    for (int i = COARSE; i >= 1; i--) {
-        if (rlo == 0 && i < COARSE) break;
-        for (int j = COARSE; j >= 1; j--) {
-            if (rhi == 0 && j < COARSE) break;
-            double a = (double)i / (double)COARSE, c = (double)j / (double)COARSE, e = error(&b, rlo * a, rhi * c, s, qmin, qmax);
-            if (e < best) best = e, ba = a, bc = c;
-        }
+bool oct_observe_mse(struct oct_observed *o, float range[2]) {
+    if (!o->h) { /* weights: the scale with the least error, as the range that it spans */
+        range[1] = oct_weight_scale(o->w, o->n, 1, o->scheme, true, o->qmin, o->qmax) * (float)o->qmax;
+        range[0] = -range[1];
+        return true;
     }
-    double step = 1.0 / (double)COARSE;
-    for (int r = 0; r < REFINEMENTS; r++) {
-        step /= 2;
-        const double a0 = ba, c0 = bc;
-        for (int i = 1; i >= -1; i--)
-            for (int j = 1; j >= -1; j--) {
-                double a = a0 + i * step, c = c0 + j * step;
-                if ((i == 0 && j == 0) || a <= 0 || a > 1 || c <= 0 || c > 1 || (rlo == 0 && i) || (rhi == 0 && j)) continue;
-                double e = error(&b, rlo * a, rhi * c, s, qmin, qmax);
-                if (e < best) best = e, ba = a, bc = c;
-            }
-    }
-    *lo = (float)(rlo * ba);
-    *hi = (float)(rhi * bc);
+    struct bins *b = OCT_NEW(o->scratch, struct bins);
+    b->o = o;
+    gather(o->h, b);
+    oct_search_range(&(struct oct_search){fmin((double)o->h->min, 0), fmax((double)o->h->max, 0), COARSE, REFINEMENTS, error, b},
+                     range);
+    return true;
 }

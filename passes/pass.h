@@ -121,12 +121,35 @@ float oct_weight_scale(const float *w, int64_t n, int64_t stride, enum oct_schem
 
 /* ---- observers: one file and one row each (observers.def, observer_*.c) ----------------------------------------------- */
 
+/* What a range is wanted for: an activation's state, or the weights of one scale. */
+struct oct_observed {
+    const struct oct_histogram *h; /* h->total > 0; NULL: weights */
+    const float *w;                /* n > 0 finite weights */
+    int64_t n;
+    enum oct_scheme scheme;
+    int32_t qmin, qmax; /* codes */
+    double param;       /* the observer's number */
+    struct oct_arena *scratch;
+    const char *why;    /* set where there is no range: the reason, and what to do */
+};
+/* Chooses (lo, hi). False: none, o->why says why. */
+typedef bool oct_range_fn(struct oct_observed *o, float range[2]);
+#define OBSERVER(name, serves, parameter, least, greatest, doc) oct_range_fn oct_observe_##name;
+#include "../ir/observers.def"
+#undef OBSERVER
+
+enum { OCT_OBSERVES_WEIGHTS = 1 };
 struct oct_observer {
     const char *name, *doc;
-    /* Range that the state suggests for codes [qmin, qmax] under a scheme; h->total > 0. */
-    void (*range)(const struct oct_histogram *h, enum oct_scheme s, int32_t qmin, int32_t qmax, float *lo, float *hi);
+    unsigned flags;
+    double param, least, greatest; /* its number when no rule gives one, and its bounds; all 0: it takes none */
+    oct_range_fn *range;
 };
 const struct oct_observer *oct_observer_find(const char *name);
 const struct oct_observer *oct_observer_list(uint32_t *n);
+/* The observer that a rule or a node names, and the number that it works with: `given`, or its own where that is 0. NULL after a
+ * diagnostic. */
+const struct oct_observer *oct_observer_for(struct oct_ctx *cx, struct oct_span span, const char *name, float given,
+                                            double *param);
 
 #endif

@@ -240,7 +240,7 @@ static char *read_all(const char *path) {
 }
 
 static void names_choice(struct parse_test *t, const char *manual, const struct oct_choice_info *c) {
-    const char *row = oct_sprintf(t->a, "`%s` (%s)", c->name, c->words);
+    const char *row = oct_sprintf(t->a, "`%s` (%s)", c->name, *c->words ? c->words : "number");
     if (!strstr(manual, row)) fail_msg("docs/language.md lacks %s", row);
 }
 

@@ -81,6 +81,15 @@ static void growth_over_many_octaves_is_exact(void **state) {
     oct_ctx_free(&cx);
 }
 
+static void choose(struct oct_arena *a, const char *name, const struct oct_histogram *h, float *lo, float *hi) {
+    struct oct_observed o = {.h = h, .scheme = OCT_scheme_asym, .qmin = -128, .qmax = 127, .scratch = a};
+    o.param = oct_observer_find(name)->param;
+    float range[2];
+    assert_true(oct_observer_find(name)->range(&o, range));
+    *lo = range[0];
+    *hi = range[1];
+}
+
 static double brute_error(const float *x, int n, double s, int32_t z) {
     double e = 0;
     for (int i = 0; i < n; i++) {
@@ -109,7 +118,7 @@ static void mse_is_near_the_exhaustive_optimum(void **state) {
         oct_histogram_add(h, x, N);
         float lo, hi, s;
         int32_t z;
-        oct_observer_find("mse")->range(h, OCT_scheme_asym, -128, 127, &lo, &hi);
+        choose(a, "mse", h, &lo, &hi);
         oct_choose_qparams(lo, hi, OCT_scheme_asym, -128, 127, &s, &z);
         const double ours = brute_error(x, N, (double)s, z);
         double best = INFINITY;
@@ -119,7 +128,7 @@ static void mse_is_near_the_exhaustive_optimum(void **state) {
                 best = fmin(best, brute_error(x, N, (double)s, z));
             }
         assert_true(ours <= best * 1.01);
-        oct_observer_find("minmax")->range(h, OCT_scheme_asym, -128, 127, &lo, &hi);
+        choose(a, "minmax", h, &lo, &hi);
         assert_true(lo == h->min && hi == h->max);
     }
     oct_ctx_free(&cx);
