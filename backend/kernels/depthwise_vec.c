@@ -1,11 +1,12 @@
-/* depthwise_vec.c - depthwise convolution of 8-bit codes with channels in lanes: NHWC, no border, no scratch memory.
+/* depthwise_vec.c - depthwise convolution of 8-bit codes with channels in lanes: NHWC, no scratch memory.
  *
  * Two input rows, interleaved channel by channel and widened to 16 bits, make a pair: one pair step (madd16) of a pair and its
  * two weights is two taps of `lanes` channels. A tile is some neighbouring pixels of one or two output rows, whose sums stay in
  * registers, as do the weights of one pair of rows; columns of pairs are made one after the other, and each serves all sums of
- * the tile that see it. A pair of which an output row sees one row has weight 0 for the other. Places outside the image are the
- * zero point, put in while the code is built: bands of rows and runs of tiles with the same taps inside share their code. The
- * last block of channels overlaps the one before where the lanes do not divide them. */
+ * the tile that see it. A pair of which an output row sees one row has weight 0 for the other. Places outside the image and its
+ * border are the zero point, put in while the code is built: bands of rows and runs of tiles with the same taps inside share
+ * their code, so a border above and below (OCT_K_BORDER_ROWS) leaves one band to build. The last block of channels overlaps the
+ * one before where the lanes do not divide them. */
 #include "cost.h"
 #include "layer.h"
 #include "map.h"
@@ -30,7 +31,7 @@ struct depthwise {
     int64_t size;         /* blocks of a unit */
     int32_t unit, starts; /* variable; first channels of blocks, -1: they follow each other */
 };
-/* Bands that see the same rows of the image: input rows [from, to) of a band's are inside. */
+/* Bands that see the same rows of the image and its border: input rows [from, to) of a band's are inside. */
 struct bands {
     int64_t first, count, step; /* output rows */
     int64_t from, to;
@@ -39,7 +40,7 @@ struct bands {
 struct tile {
     struct lp_addr x, y, w, channel;
     const struct bands *in;
-    int64_t from, to; /* columns inside the image */
+    int64_t from, to; /* columns inside */
 };
 
 /* ---- fitting
@@ -258,26 +259,27 @@ static void build_tile(struct depthwise *d, struct tile at, int pixels) {
     if (d->size > 1) lp_end(b->k);
 }
 
-/* A band: runs of tiles whose columns are all inside, the others one by one. */
+/* A band: runs of tiles whose columns are all inside, the edges one by one, but that behind what a run leaves is of its tile. */
 static void build_row(struct depthwise *d, struct tile at) {
     struct oct_kbuild *b = d->l.b;
     const struct oct_attrs *a = &b->node->at;
     const struct oct_layout *in = &b->in[0].at, *out = &b->out.at;
-    const int64_t sx = a->stride[1], width = in->dim[3], left = a->pad[1], reach = (d->kw - 1) * a->dilation[1] + 1;
+    const int64_t sx = a->stride[1], left = a->pad[1], reach = (d->kw - 1) * a->dilation[1] + 1, begin = -in->border[1],
+                  end = in->dim[3] + in->border[3];
     /* Bands that come once and take little of the time get small tiles, edges single pixels: less code. */
     const int64_t most = at.in->count == 1 && out->dim[2] > 6 * d->rows && d->pixels > 2 ? 2 : d->pixels;
     for (int64_t x = 0, run, pixels; x < out->dim[3]; x += run * pixels) {
         struct tile now = at;
         const int64_t from = x * sx - left, rest = out->dim[3] - x;
-        int64_t inside = from >= 0 && from + reach <= width ? (width - from - reach) / sx + 1 : 0; /* pixels from here on */
+        int64_t inside = from >= begin && from + reach <= end ? (end - from - reach) / sx + 1 : 0; /* pixels from here on */
         if (inside > rest) inside = rest;
-        pixels = out->dim[3] <= most ? rest : inside ? inside : 1;
+        pixels = inside >= most ? most : inside || out->dim[3] <= most ? rest : 1;
         if (pixels > most) pixels = most;
         run = inside >= pixels ? inside / pixels : 1;
         now.x = lp_offset(at.x, x * sx * in->stride[3]);
         now.y = lp_offset(at.y, x * out->stride[3]);
-        now.from = -from;
-        now.to = width - from;
+        now.from = begin - from;
+        now.to = end - from;
         if (run > 1) {
             const int32_t tile = lp_loop(b->k, "tile", run);
             now.x = lp_plus(now.x, tile, pixels * sx * in->stride[3]);
@@ -295,12 +297,13 @@ static void build_row(struct depthwise *d, struct tile at) {
 static struct bands next_bands(const struct depthwise *d, int64_t y) {
     const struct oct_kbuild *b = d->l.b;
     const struct oct_attrs *at = &b->node->at;
-    const int64_t height = b->in[0].at.dim[2], rows = b->out.at.dim[2],
+    const struct oct_layout *in = &b->in[0].at;
+    const int64_t begin = -in->border[0], end = in->dim[2] + in->border[2], rows = b->out.at.dim[2],
                   seen = (d->rows - 1) * at->stride[0] + (b->in[1].node->type.dim[2] - 1) * at->dilation[0] + 1;
     struct bands s = {.step = d->rows};
     for (; y < rows; y += d->rows, s.count++) {
         const int64_t first = y + d->rows > rows ? rows - d->rows : y, top = first * at->stride[0] - at->pad[0];
-        const int64_t from = top < 0 ? -top : 0, to = height - top < seen ? height - top : seen;
+        const int64_t from = top < begin ? begin - top : 0, to = end - top < seen ? end - top : seen;
         if (s.count == 0) s.first = first, s.from = from, s.to = to;
         if (s.from != from || s.to != to || first != s.first + s.count * s.step) break;
     }

@@ -25,10 +25,10 @@ const struct oct_kernel_info *oct_kernel_list(uint32_t *n) {
 
 static bool fits(const struct oct_kernel_info *k, const struct oct_kbuild *b) { return k->op == b->node->op && k->fits(b); }
 
-bool oct_kernel_fits(const struct oct_kbuild *b) {
+const struct oct_kernel_info *oct_kernel_fits(const struct oct_kbuild *b) {
     for (const struct oct_kernel_info *k = kernels; k->name; k++)
-        if (fits(k, b)) return true;
-    return false;
+        if (fits(k, b)) return k;
+    return NULL;
 }
 
 struct oct_way *oct_k_offer(struct oct_ways *out, const char *fmt, ...) {

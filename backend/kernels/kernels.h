@@ -68,9 +68,9 @@ struct oct_way {
     char text[40]; /* the kernel's name and more: "conv2d_vec 6x2". No two ways to build a layer share it */
     const struct oct_kernel_info *kernel;
     int recipe, pixels, vectors; /* read back by the kernel that offered it, and by no one else */
-    char steps[8];               /* what its sums are made of, as costs.def calls it: "a", "b4"; "": of nothing that has a ceiling */
-    double gain;                 /* multiplications of the layer for each that is done: 1, of Winograd more */
-    double cycles;               /* predicted for the whole layer on one core of the target; HUGE_VAL: there is no figure */
+    char steps[8]; /* what its sums are made of, as costs.def calls it: "a", "b4"; "": of nothing that has a ceiling */
+    double gain;   /* multiplications of the layer for each that is done: 1, of Winograd more */
+    double cycles; /* predicted for the whole layer on one core of the target; HUGE_VAL: there is no figure */
 };
 enum { OCT_MAX_WAYS = 128 };
 struct oct_ways {
@@ -114,9 +114,10 @@ struct oct_kbuild {
 };
 
 enum {
-    OCT_K_INPLACE = 1, /* element-wise: each element of the result depends on the same element of the operands that have its
-                          layout, read before it is written; the result may take over such an operand's memory */
-    OCT_K_FALLBACK = 2 /* right but slow: reported */
+    OCT_K_INPLACE = 1,    /* element-wise: each element of the result depends on the same element of the operands that have its
+                             layout, read before it is written; the result may take over such an operand's memory */
+    OCT_K_FALLBACK = 2,   /* right but slow: reported */
+    OCT_K_BORDER_ROWS = 4 /* needs no border, but is smaller where rows of padding lie above and below its operand */
 };
 struct oct_kernel_info {
     const char *name, *doc;
@@ -135,8 +136,8 @@ struct oct_kernel_info {
 #include "kernels.def"
 #undef KERNEL
 const struct oct_kernel_info *oct_kernel_list(uint32_t *n);
-/* Is there a kernel at all? */
-bool oct_kernel_fits(const struct oct_kbuild *b);
+/* The first kernel that fits; NULL: there is none. */
+const struct oct_kernel_info *oct_kernel_fits(const struct oct_kbuild *b);
 /* Every way of every kernel that fits, in the order of the table. */
 void oct_kernel_ways(const struct oct_kbuild *b, struct oct_ways *out);
 /* Chooses b->way: the tuned one, else the cheapest, else (none has a figure) the first. Its kernel; NULL: none fits. A tuner's

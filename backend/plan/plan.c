@@ -78,8 +78,8 @@ static int direct_output(const struct oct_module *m, const struct oct_node *n) {
     return at >= 0 && n->nuses == 1 ? at : -1;
 }
 
-/* Does no kernel for this convolution take its operand without a border? Then padding is read from the operand's. */
-static bool reads_border(const struct planner *pl, const struct oct_node *conv) {
+/* The first kernel that takes this convolution's operand without a border; NULL: padding is read from the operand's. */
+static const struct oct_kernel_info *borderless(const struct planner *pl, const struct oct_node *conv) {
     static const int64_t none[4] = {0};
     struct oct_operand in[4] = {0};
     struct oct_kbuild b = {
@@ -92,20 +92,22 @@ static bool reads_border(const struct planner *pl, const struct oct_node *conv) 
     b.out.node = conv;
     if (direct_output(pl->m, conv) >= 0) oct_layout_outer(&b.out.at, &conv->type, pl->opt->io_layout);
     else oct_layout_nhwc(&b.out.at, conv->type.dim, none);
-    return !oct_kernel_fits(&b);
+    return oct_kernel_fits(&b);
 }
-/* Border that the convolutions on codes that read a value want. */
-static void wanted_border(const struct planner *pl, const struct oct_node *n, int64_t border[4]) {
+/* Border that the convolutions on codes that read a value need; or also what they are better with. */
+static void wanted_border(const struct planner *pl, const struct oct_node *n, bool better, int64_t border[4]) {
     memset(border, 0, 4 * sizeof *border);
     OCT_FOR_NODES(pl->m, c) {
-        if (c->op != OCT_OP_conv2d || c->operand[0] != n || !oct_k_is_codes(&c->type) || !reads_border(pl, c)) continue;
+        if (c->op != OCT_OP_conv2d || c->operand[0] != n || !oct_k_is_codes(&c->type)) continue;
+        const struct oct_kernel_info *k = borderless(pl, c);
+        const bool rows = !k || (better && k->flags & OCT_K_BORDER_ROWS);
         for (int i = 0; i < 4; i++)
-            if (c->at.pad[i] > border[i]) border[i] = c->at.pad[i];
+            if ((i % 2 ? !k : rows) && c->at.pad[i] > border[i]) border[i] = c->at.pad[i];
     }
 }
-static void inner_layout(const struct planner *pl, const struct oct_node *n, struct oct_layout *at) {
+static void inner_layout(const struct planner *pl, const struct oct_node *n, bool better, struct oct_layout *at) {
     int64_t border[4];
-    wanted_border(pl, n, border);
+    wanted_border(pl, n, better, border);
     if (n->type.rank == 4) oct_layout_nhwc(at, n->type.dim, border);
     else oct_layout_plain(at, n->type.rank, n->type.dim);
 }
@@ -131,9 +133,9 @@ static bool stays(const struct oct_node *n, const struct oct_layout *in, struct 
 /* ---- views: a slice read where its operand lies, parts of a concat written where its result lies
  * ------------------------------------ */
 
-static bool wants_border(const struct planner *pl, const struct oct_node *n) {
+static bool needs_border(const struct planner *pl, const struct oct_node *n) {
     int64_t border[4];
-    wanted_border(pl, n, border);
+    wanted_border(pl, n, false, border);
     return (border[0] | border[1] | border[2] | border[3]) != 0;
 }
 
@@ -147,7 +149,7 @@ static void narrow(struct oct_layout *whole, int axis, int64_t begin, int64_t st
 
 /* A slice takes no step and no memory: unless it runs backwards, must have a border, or is an output. */
 static bool slice_view(const struct planner *pl, const struct oct_node *n, struct oct_layout *out) {
-    if (n->op != OCT_OP_slice || n->operand[0]->op == OCT_OP_const || wants_border(pl, n)) return false;
+    if (n->op != OCT_OP_slice || n->operand[0]->op == OCT_OP_const || needs_border(pl, n)) return false;
     *out = value_of(n->operand[0])->at;
     for (int i = 0; i < n->at.axes.n; i++) {
         const int axis = (int)n->at.axes.v[i];
@@ -276,7 +278,7 @@ static void plan_input(struct planner *pl, struct oct_node *n, int index) {
     struct value *v = n->tag = OCT_NEW(pl->a, struct value);
     struct oct_layout outer;
     outer_layout(pl, n, &outer);
-    inner_layout(pl, n, &v->at);
+    inner_layout(pl, n, false, &v->at);
     int root = new_root(pl, OCT_ROOT_INPUT, index, outer.size * (int64_t)elem_bytes(n), 0);
     if (!has_border(&v->at) && oct_layout_same(&v->at, &outer)) {
         *v = (struct value){outer, root, true};
@@ -301,7 +303,7 @@ static void place_concat(struct planner *pl, struct oct_node *concat) {
     for (int i = 0; i < concat->noperands; i++)
         if (!joins(concat->operand[i], concat)) return;
     struct value *v = concat->tag = OCT_NEW(pl->a, struct value);
-    inner_layout(pl, concat, &v->at);
+    inner_layout(pl, concat, false, &v->at);
     const int out = direct_output(pl->m, concat);
     if (out >= 0) {
         outer_layout(pl, concat, &v->at);
@@ -328,7 +330,7 @@ static bool plan_node(struct planner *pl, struct oct_node *n) {
     }
     if (!placed) {
         v = n->tag = OCT_NEW(pl->a, struct value);
-        inner_layout(pl, n, &v->at);
+        inner_layout(pl, n, false, &v->at);
         v->root = -1;
     }
     struct oct_layout view;
@@ -347,6 +349,9 @@ static bool plan_node(struct planner *pl, struct oct_node *n) {
         v->root = new_root(pl, OCT_ROOT_OUTPUT, out, v->at.size * (int64_t)elem_bytes(n), 0);
         v->external = true;
     }
+    /* Rows around the result of a convolution cost nobody anything: it writes them like any, and takes over no operand's memory.
+     */
+    if (out < 0 && !placed && n->op == OCT_OP_conv2d) inner_layout(pl, n, true, &v->at);
     /* a border is filled before the kernel: decide on it before the step exists */
     bool fill = !placed && out < 0 && has_border(&v->at);
     if (fill) {
@@ -359,7 +364,7 @@ static bool plan_node(struct planner *pl, struct oct_node *n) {
         s->in_root[i] = -1;
         if (!o) continue;
         s->b.in[i].node = o;
-        if (o->op == OCT_OP_const) inner_layout(pl, o, &s->b.in[i].at);
+        if (o->op == OCT_OP_const) inner_layout(pl, o, false, &s->b.in[i].at);
         else s->b.in[i].at = value_of(o)->at, s->in_root[i] = value_of(o)->root;
     }
     s->b.out = (struct oct_operand){n, v->at};
@@ -436,7 +441,7 @@ bool oct_plan_make(struct oct_ctx *cx, struct oct_arena *a, struct oct_module *m
     if (pl.untuned)
         oct_note(cx, opt->tuned->span, "%d layers have a shape that is not in this file: they are built as costs say",
                  pl.untuned);
-    ok = ok && oct_error_count(cx) == errors; /* a tuner's file that a layer refused */
+    ok = ok && oct_error_count(cx) == errors;                          /* a tuner's file that a layer refused */
     p->align = opt->target->vector_bits >= 256 ? 64 : OCT_ARENA_ALIGN; /* vectors that cross cache lines cost twice */
     if (ok) oct_plan_memory(p, a);
     return ok;

@@ -217,6 +217,7 @@ static inline void kc_run_layout(struct oct_exec *ex, const struct oct_node *n, 
     }
     const struct oct_kernel_info *info = kc_choose(&b);
     if (!info) fail_msg("no kernel for: %s", text);
+    if (info->flags & OCT_K_BORDER_ROWS) pad = b.in[0].at.border; /* it may read all of a border that is there */
     for (int i = 0; how == KC_INPLACE && (info->flags & OCT_K_INPLACE) && i < n->noperands && b.inplace < 0; i++)
         if (n->operand[i]->op != OCT_OP_const && n->operand[i]->type.dtype == n->type.dtype &&
             oct_layout_same(&b.in[i].at, &b.out.at))
