@@ -2,6 +2,7 @@
  * of one calibration, the quantized model computes the data, and where its object is wanted, that is built and its sections are
  * read. What fails in a copy is no error of the command: the configuration counts as one that cannot be made. */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../backend/program.h"
@@ -33,8 +34,12 @@ static const char *text_of(struct oct_arena *a, const struct srch_config *c) {
 const struct srch_config *srch_choose(struct search *s, const struct srch_config *c, int64_t layer, const char *field,
                                       const char *word) {
     struct oct_arena *a = s->d->a;
-    const int id = field_of(field), index = id < 0 ? -1 : oct_word_index(oct_qrule_info((enum oct_qrule_id)id)->words, word);
-    if (index < 0) return NULL;
+    struct oct_qconfig value; /* is there such a field, and does it take the word? */
+    const int id = field_of(field);
+    const bool number = *word >= '0' && *word <= '9',
+               listed = id >= 0 && (number || oct_word_index(oct_qrule_info((enum oct_qrule_id)id)->words, word) >= 0);
+    if (!listed || !oct_qrule_set(a, &value, (enum oct_qrule_id)id, number ? NULL : word, number ? strtof(word, NULL) : NAN))
+        return NULL;
     struct srch_config *out = OCT_NEW(a, struct srch_config);
     out->n = s->nlayers + 1;
     out->rule = OCT_NEW_N(a, struct oct_rule, out->n);
@@ -44,7 +49,7 @@ const struct srch_config *srch_choose(struct search *s, const struct srch_config
     }
     struct oct_rule *r = &out->rule[1 + layer];
     r->set |= (uint32_t)1 << id;
-    oct_qrule_set(a, &r->q, (enum oct_qrule_id)id, word, NAN);
+    oct_qrule_copy(a, &r->q, &value, (enum oct_qrule_id)id);
     out->text = text_of(a, out);
     return out;
 }
@@ -185,7 +190,9 @@ const struct srch_score *srch_measure(struct search *s, const struct srch_config
 
 /* ---- the beginning -------------------------------------------------------------------------------------------------------- */
 
-static bool has_weights(const struct oct_node *n) { return (oct_op_info(n->op)->flags & OCT_LINEAR) && n->operand[1]->op == OCT_OP_const; }
+static bool has_weights(const struct oct_node *n) {
+    return (oct_op_info(n->op)->flags & OCT_LINEAR) && n->operand[1]->op == OCT_OP_const;
+}
 
 bool srch_open(struct search *s, struct oct_module *m) {
     struct drv *d = s->d;
