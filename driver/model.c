@@ -31,6 +31,12 @@ static void add_rule(struct oct_module *m, enum oct_qrule_id id, int word) {
     set_rule(m, id, oct_word_at(m->arena, oct_qrule_info(id)->words, word), NAN);
 }
 
+/* From an INT; 0: it was not given. */
+static bool add_number(struct drv *d, struct oct_module *m, enum oct_qrule_id id, enum drv_option option, int64_t number) {
+    if (!number || set_rule(m, id, NULL, (double)number)) return true;
+    return drv_misuse(d, "%s wants %s", drv_option_spelling(option), oct_qrule_takes(d->a, id));
+}
+
 /* --observer and --act-param: a name that is neither a word nor a plugin's is a mistake in the command. */
 static bool add_observer(struct drv *d, struct oct_module *m) {
     const char *name = d->o.observer;
@@ -53,6 +59,9 @@ struct oct_module *drv_read_model(struct drv *d, const char *path) {
     if (!add_observer(d, m)) return NULL;
     add_rule(m, OCT_Q_act_range, d->o.act_range);
     add_rule(m, OCT_Q_saturation, d->o.saturation);
+    if (!add_number(d, m, OCT_Q_weight_bits, DRV_weight_bits, d->o.weight_bits)) return NULL;
+    add_rule(m, OCT_Q_granularity, d->o.granularity);
+    if (!add_number(d, m, OCT_Q_group_size, DRV_group_size, d->o.group_size)) return NULL;
     if (d->o.repair && !drv_repairs(d, d->o.repair, add_repair, m)) return NULL;
     if (d->o.config && !oct_read_qconfig(d->cx, d->o.config, m)) return NULL;
     return m;

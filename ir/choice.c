@@ -23,6 +23,15 @@ static const struct oct_choice_info qrules[] = {
     {.name = #field, .words = words_, .doc = doc_, .kind = OCT_CHOICE_NAME, .def_name = def_},
 #define QNUM(field, least_, most_, def_, doc_)                                                                                   \
     {.name = #field, .words = "", .doc = doc_, .kind = OCT_CHOICE_NUMBER, .least = least_, .most = most_, .number = def_},
+#define QINT(field, least_, most_, def_, doc_)                                                                                   \
+    {.name = #field,                                                                                                             \
+     .words = "",                                                                                                                \
+     .doc = doc_,                                                                                                                \
+     .kind = OCT_CHOICE_NUMBER,                                                                                                  \
+     .least = least_,                                                                                                            \
+     .most = most_,                                                                                                              \
+     .number = def_,                                                                                                             \
+     .whole = true},
 #include "qconfig.def"
 #undef QRULE
 #undef QNAME
@@ -68,6 +77,7 @@ bool oct_qrule_set(struct oct_arena *a, struct oct_qconfig *q, enum oct_qrule_id
     void *field = field_of(q, id);
     if (info->kind == OCT_CHOICE_NUMBER) {
         if (word || !(number >= info->least && number <= info->most)) return false;
+        if (info->whole && number != truncf(number)) return false;
         *(float *)field = number + 0.0f;
         return true;
     }
@@ -108,7 +118,8 @@ const char *oct_qrule_text(struct oct_arena *a, const struct oct_qconfig *q, enu
 
 const char *oct_qrule_takes(struct oct_arena *a, enum oct_qrule_id id) {
     const struct oct_choice_info *info = &qrules[id];
-    if (info->kind == OCT_CHOICE_NUMBER) return oct_sprintf(a, "a number from %g to %g", (double)info->least, (double)info->most);
+    if (info->kind == OCT_CHOICE_NUMBER)
+        return oct_sprintf(a, "a %snumber from %g to %g", info->whole ? "whole " : "", (double)info->least, (double)info->most);
     return oct_sprintf(a, "one of: %s%s", info->words, info->kind == OCT_CHOICE_NAME ? ", or the name of a plugin's" : "");
 }
 

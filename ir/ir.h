@@ -249,6 +249,7 @@ struct oct_choice_info {
     enum oct_choice_kind kind;
     const char *def_name;     /* of a NAME */
     float least, most, number; /* of a NUMBER; its default */
+    bool whole;                /* a NUMBER without fraction */
 };
 const struct oct_choice_info *oct_option_info(enum oct_option_id id);
 const struct oct_choice_info *oct_qrule_info(enum oct_qrule_id id);

@@ -106,6 +106,9 @@ bool verify_lut(struct oct_ctx *cx, const struct oct_node *n) {
 bool verify_observe(struct oct_ctx *cx, const struct oct_node *n) {
     if (oct_dtype_is_float(n->at.to) || oct_dtype_max(n->at.to) > UINT16_MAX)
         return oct_misuse(cx, n, OCT_E2213, "to=%s is no type for codes", oct_dtype_name(n->at.to));
+    if (n->at.bits && (n->at.bits < 2 || n->at.bits > 16))
+        return oct_misuse(cx, n, OCT_E2005, "bits=%lld is no width of codes: 2 to 16, or 0 for all that the type has",
+                          (long long)n->at.bits);
     if (OCT_HAS(n->at, range) && !(isfinite(n->at.range[0]) && isfinite(n->at.range[1])))
         return oct_misuse(cx, n, OCT_E2005, "range must be finite");
     return true;

@@ -12,7 +12,7 @@ enum { WANTED = 1, GOVERNED = 2, FLAGS = WANTED | GOVERNED, SUMMED = 4, NUMBER_A
 /* What the words of QRULE(act) and its neighbours mean, in their order. */
 static const enum oct_dtype act_dtype[] = {OCT_I8, OCT_U8, OCT_I16, OCT_F32};
 static const enum oct_scheme act_scheme[] = {OCT_scheme_asym, OCT_scheme_sym, OCT_scheme_full, OCT_scheme_pot};
-enum { RANGE_FULL, RANGE_REDUCED };
+enum { RANGE_FULL, RANGE_REDUCED, RANGE_NARROW };
 
 /* Ops without an integer form, and those that only place or carry codes. */
 static bool has_integer_form(const struct oct_node *n) {
@@ -37,6 +37,9 @@ static struct oct_node *observe(struct oct_module *m, struct oct_node *n, const 
     OCT_SET(at, scheme, act_scheme[rule->act_scheme]);
     if (rule->act_range == RANGE_REDUCED && (n->mark & SUMMED) && oct_dtype_size(at.to) == 1 && clips_codes(n))
         OCT_SET(at, reduced, true);
+    if (rule->act_range == RANGE_NARROW && clips_codes(n)) OCT_SET(at, narrow, true);
+    if (rule->act_bits > 0 && rule->act_bits < 8 * (float)oct_dtype_size(at.to) && clips_codes(n))
+        OCT_SET(at, bits, (int64_t)rule->act_bits);
     const char *name = oct_fresh_value_name(m, oct_sprintf(m->arena, "%s.obs", n->name));
     return oct_build(m, OCT_OP_observe, name, &n, 1, &at, NULL, n->span);
 }

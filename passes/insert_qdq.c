@@ -80,7 +80,8 @@ static void replace_observe(struct oct_pass_env *env, struct oct_module *m, stru
     struct oct_attrs at;
     oct_attrs_init(&at);
     if (x->mark == WEIGHED && m->option[OCT_OPT_nudge_scales] == OCT_NUDGE_ON) nudge(env, m, x, &t, codes, nudges);
-    if (o->at.reduced) OCT_MARK(at, clip), at.clip[0] = (float)codes.lo, at.clip[1] = (float)codes.hi;
+    if (codes.lo > oct_dtype_min(t.dtype) || codes.hi < oct_dtype_max(t.dtype))
+        OCT_MARK(at, clip), at.clip[0] = (float)codes.lo, at.clip[1] = (float)codes.hi;
     m->cursor = o;
     struct oct_node *q = oct_make(m, OCT_OP_quantize, oct_suffixed(m, x->name, "q"), &x, 1, &at, &t, x->span);
     oct_replace(m, o, oct_make(m, OCT_OP_dequantize, oct_suffixed(m, x->name, "dq"), &q, 1, NULL, NULL, x->span));

@@ -110,19 +110,16 @@ const char *oct_link_from(const struct oct_module *m, struct oct_node *n, struct
     }
 }
 
-/* Words of QRULE(weight_scheme), QRULE(weight_observer), QRULE(granularity), in order. */
-static const enum oct_scheme schemes[] = {OCT_scheme_sym, OCT_scheme_full, OCT_scheme_pot};
-enum { BY_CHANNEL, BY_TENSOR };
-
 double oct_weights_sqnr(const struct oct_qconfig *rule, const float *w, int64_t outs, int64_t per) {
     const struct oct_reach codes = oct_weight_codes(rule);
-    const int64_t parts = rule->granularity == BY_TENSOR ? 1 : outs, each = outs * per / parts;
+    const int64_t run = oct_weight_run(rule, outs);
     double signal = 0, noise = 0;
-    for (int64_t p = 0; p < parts; p++, w += each) {
-        const float s =
-            oct_weight_scale(w, each, 1, schemes[rule->weight_scheme], rule->weight_observer != 0, -codes.hi - 1, codes.hi);
-        for (int64_t i = 0; i < each; i++) {
-            const double x = (double)w[i], y = s > 0 ? (double)s * oct_weight_code(w[i], s, codes) : 0;
+    for (int64_t o = 0; o < outs; o += run, w += run * per) {
+        const int64_t n = (o + run < outs ? run : outs - o) * per;
+        const float s = oct_weight_scale_of(rule, w, n);
+        const int32_t z = oct_weight_zero_of(rule, w, n, s);
+        for (int64_t i = 0; i < n; i++) {
+            const double x = (double)w[i], y = s > 0 ? (double)s * (oct_weight_code(w[i], s, z, codes) - z) : 0;
             signal += x * x;
             noise += (x - y) * (x - y);
         }

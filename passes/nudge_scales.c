@@ -36,7 +36,7 @@ static void find_ranges(struct channels *ch, const struct oct_nudged *op) {
     for (int64_t o = 0; o < outs; o++) {
         int64_t lo = op->bias ? oct_load_int(OCT_I32, op->bias->data, o) : 0, hi = lo;
         for (int64_t i = 0; i < per; i++) {
-            const int64_t v = oct_load_int(w->type.dtype, w->data, o * per + i);
+            const int64_t v = oct_load_int(w->type.dtype, w->data, o * per + i) - oct_zero(w->type.q, (uint32_t)o);
             lo += v * (v < 0 ? op->x_hi : op->x_lo);
             hi += v * (v < 0 ? op->x_lo : op->x_hi);
         }
@@ -100,8 +100,8 @@ void oct_nudge_scales(struct oct_pass_env *env, struct oct_module *m, const stru
     }
     here.whole_before = here.before == here.channels;
     here.whole_after = here.after == here.channels;
-    w->q =
-        w->q->axis < 0 ? oct_quant_tensor(m->arena, scale[0], 0) : oct_quant_channel(m->arena, 0, (uint32_t)scales, scale, NULL);
+    w->q = w->q->axis < 0 ? oct_quant_tensor(m->arena, scale[0], oct_zero(w->q, 0))
+                          : oct_quant_channel(m->arena, 0, (uint32_t)scales, scale, NULL);
     if (op->bias)
         op->bias->type.q = w->q->axis < 0 ? oct_quant_tensor(m->arena, bias[0], 0)
                                           : oct_quant_channel(m->arena, 0, (uint32_t)scales, bias, NULL);

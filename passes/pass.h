@@ -30,7 +30,7 @@ struct oct_weights {
     const struct oct_node *op; /* conv2d or dense; its operand 1 is the float constant */
     const float *w;            /* row-major: `outs` output channels, `per` elements each */
     int64_t outs, per;
-    const struct oct_quant *q; /* element i has scale q->scale[oct_weight_index(w, i)], zero point 0 */
+    const struct oct_quant *q; /* element i has the parameters oct_scale, oct_zero of oct_weight_index(w, i) */
     struct oct_reach codes;    /* least and greatest code */
 };
 uint32_t oct_weight_index(const struct oct_weights *w, int64_t i);
@@ -115,9 +115,12 @@ void oct_check_pass(struct oct_module *before, struct oct_module *after, const s
  * s = 1, z = 0. The asymmetric scheme, meant for activations, keeps s >= FLT_EPSILON; the symmetric ones do not, since weight
  * channels may be as small as they like. */
 void oct_choose_qparams(float lo, float hi, enum oct_scheme s, int32_t qmin, int32_t qmax, float *scale, int32_t *zero);
-/* Scale of a weight channel w[0], w[stride], ... (n of them) under a symmetric scheme: from max|w|, or (mse) the one that
- * minimises the squared error among max|w| * i/128. 0 for an all-zero channel: the caller decides (NUMERICS 3, bias). */
+/* Scale of weights w[0], w[stride], ... (n of them): from their range, or (mse) the one that minimises the squared error among
+ * range * i/128. [qmin, qmax]: all codes of the width, of which sym and pot leave out the least; the asymmetric scheme takes
+ * what it is given. 0 for weights that are all zero: the caller decides (NUMERICS 3, bias). */
 float oct_weight_scale(const float *w, int64_t n, int64_t stride, enum oct_scheme s, bool mse, int32_t qmin, int32_t qmax);
+/* The zero point under that scale, or a greater one. */
+int32_t oct_weight_zero(const float *w, int64_t n, enum oct_scheme s, float scale, int32_t qmin, int32_t qmax);
 
 /* ---- observers: one file and one row each (observers.def, observer_*.c) ----------------------------------------------- */
 

@@ -1,23 +1,49 @@
 /* quantize_weights.c - a linear op's weights become i8 constants, its bias an i32 one, each read through dequantize (NUMERICS 3).
  *
- * Scales s_w[c] follow from the weights of output channel c (or of the whole tensor). The bias is held in units of s_x s_w[c];
- * where |b / (s_x s_w[c])| would exceed 2^30, s_w[c] is raised to |b| / (2^30 s_x), which costs weight precision only where the
- * weights do not matter beside the bias. A channel without weights takes that scale too. Every scale stays a normal fp32 number,
- * and so does every product s_x s_w[c]. */
+ * Scales s_w[c] follow from the weights of output channel c (of a run of channels, or of the whole tensor). The bias is held in
+ * units of s_x s_w[c]; where |b / (s_x s_w[c])| would exceed 2^30, s_w[c] is raised to |b| / (2^30 s_x), which costs weight
+ * precision only where the weights do not matter beside the bias. A channel without weights takes that scale too. Every scale
+ * stays a normal fp32 number, and so does every product s_x s_w[c]. */
 #include <float.h>
 
 #include "rewrite.h"
 
 /* Words of QRULE(weight), QRULE(weight_observer), QRULE(granularity), in order. */
-enum { WEIGHT_I8, WEIGHT_FLOAT };
+enum { WEIGHT_I8, WEIGHT_FLOAT, WEIGHT_U8 };
+static const enum oct_scheme weight_scheme[] = {OCT_scheme_sym, OCT_scheme_full, OCT_scheme_pot, OCT_scheme_asym};
+enum { RANGE_FULL, RANGE_NARROW };
 enum { OBSERVER_MINMAX, OBSERVER_MSE };
-enum { PER_CHANNEL, PER_TENSOR };
+enum { PER_CHANNEL, PER_TENSOR, PER_GROUP };
 
-static const enum oct_scheme weight_scheme[] = {OCT_scheme_sym, OCT_scheme_full, OCT_scheme_pot};
+/* All codes of the width; parameters follow from these. */
+static struct oct_reach whole_codes(const struct oct_qconfig *rule) {
+    struct oct_reach r = oct_codes_of_bits((int)rule->weight_bits, rule->weight != WEIGHT_U8);
+    if (weight_scheme[rule->weight_scheme] == OCT_scheme_asym && rule->weight_range == RANGE_NARROW) r.lo++;
+    return r;
+}
 
+/* Those that weights take: the restricted symmetric schemes leave out the least, so that zero is the middle. */
 struct oct_reach oct_weight_codes(const struct oct_qconfig *rule) {
-    const int32_t most = (int32_t)oct_dtype_max(OCT_I8);
-    return (struct oct_reach){weight_scheme[rule->weight_scheme] == OCT_scheme_full ? -most - 1 : -most, most};
+    const enum oct_scheme scheme = weight_scheme[rule->weight_scheme];
+    struct oct_reach r = whole_codes(rule);
+    if (scheme == OCT_scheme_sym || scheme == OCT_scheme_pot) r.lo++;
+    return r;
+}
+
+static enum oct_dtype type_of(const struct oct_qconfig *rule) {
+    const bool nibble = rule->weight_bits <= 4;
+    if (rule->weight == WEIGHT_U8) return nibble ? OCT_U4 : OCT_U8;
+    return nibble ? OCT_I4 : OCT_I8;
+}
+
+/* One scale for all weights? Integer products take one zero point, or none. */
+static bool per_tensor(const struct oct_qconfig *rule) {
+    return rule->granularity == PER_TENSOR || rule->weight == WEIGHT_U8 || weight_scheme[rule->weight_scheme] == OCT_scheme_asym;
+}
+
+int64_t oct_weight_run(const struct oct_qconfig *rule, int64_t outs) {
+    const int64_t run = per_tensor(rule) ? outs : rule->granularity == PER_GROUP ? (int64_t)rule->group_size : 1;
+    return run < outs ? run : outs;
 }
 
 /* One output channel's least scale: the bias must fit, and products of scales must stay normal. */
@@ -28,13 +54,21 @@ static float least_scale(float bias, float s_x) {
 
 static float next_power_of_two(float s) { return exp2f(ceilf(log2f(s))); }
 
+float oct_weight_scale_of(const struct oct_qconfig *rule, const float *w, int64_t n) {
+    const struct oct_reach r = whole_codes(rule);
+    return oct_weight_scale(w, n, 1, weight_scheme[rule->weight_scheme], rule->weight_observer == OBSERVER_MSE, r.lo, r.hi);
+}
+
+int32_t oct_weight_zero_of(const struct oct_qconfig *rule, const float *w, int64_t n, float scale) {
+    const struct oct_reach r = whole_codes(rule);
+    return oct_weight_zero(w, n, weight_scheme[rule->weight_scheme], scale, r.lo, r.hi);
+}
+
 static float channel_scale(const float *w, int64_t n, const struct oct_qconfig *rule, float least, bool biased) {
-    const enum oct_scheme scheme = weight_scheme[rule->weight_scheme];
-    const int32_t most = oct_weight_codes(rule).hi;
-    float s = oct_weight_scale(w, n, 1, scheme, rule->weight_observer == OBSERVER_MSE, -most - 1, most);
+    const float s = oct_weight_scale_of(rule, w, n);
     if (s == 0 && !biased) return 1;
     if (s >= least) return s;
-    return scheme == OCT_scheme_pot ? next_power_of_two(least) : least;
+    return weight_scheme[rule->weight_scheme] == OCT_scheme_pot ? next_power_of_two(least) : least;
 }
 
 static struct oct_node *dequantized(struct oct_module *m, const struct oct_node *from, const struct oct_type *t,
@@ -43,8 +77,8 @@ static struct oct_node *dequantized(struct oct_module *m, const struct oct_node 
     return oct_make(m, OCT_OP_dequantize, oct_suffixed(m, from->name, "dq"), &c, 1, NULL, NULL, from->span);
 }
 
-int32_t oct_weight_code(float w, float scale, struct oct_reach codes) {
-    return oct_quantize1(w, scale, 0, codes.lo, codes.hi, OCT_divide_div, OCT_order_before);
+int32_t oct_weight_code(float w, float scale, int32_t zero, struct oct_reach codes) {
+    return oct_quantize1(w, scale, zero, codes.lo, codes.hi, OCT_divide_div, OCT_order_before);
 }
 
 uint32_t oct_weight_index(const struct oct_weights *w, int64_t i) {
@@ -55,16 +89,20 @@ uint32_t oct_weight_index(const struct oct_weights *w, int64_t i) {
 static void round_weights(struct oct_pass_env *env, const struct oct_weights *w, int32_t *code) {
     if (env->round && env->round(env->round_user, w, code)) return;
     const int64_t total = w->outs * w->per;
-    for (int64_t i = 0; i < total; i++) code[i] = oct_weight_code(w->w[i], w->q->scale[oct_weight_index(w, i)], w->codes);
+    for (int64_t i = 0; i < total; i++) {
+        const uint32_t k = oct_weight_index(w, i);
+        code[i] = oct_weight_code(w->w[i], oct_scale(w->q, k), oct_zero(w->q, k), w->codes);
+    }
 }
 
-static struct oct_node *quantized_weight(struct oct_pass_env *env, struct oct_module *m, const struct oct_weights *w) {
+static struct oct_node *quantized_weight(struct oct_pass_env *env, struct oct_module *m, const struct oct_weights *w,
+                                         enum oct_dtype dtype) {
     const struct oct_node *wn = w->op->operand[1];
     const int64_t total = w->outs * w->per;
     int32_t *code = OCT_NEW_N(env->scratch, int32_t, total);
     round_weights(env, w, code);
     struct oct_type t = wn->type;
-    t.dtype = OCT_I8;
+    t.dtype = dtype;
     t.q = w->q;
     void *data = oct_alloc_n(m->arena, (size_t)total, oct_dtype_size(t.dtype));
     for (int64_t i = 0; i < total; i++) oct_store_int(t.dtype, data, i, code[i]);
@@ -91,20 +129,23 @@ static struct oct_node *quantized_bias(struct oct_module *m, const struct oct_no
     return dequantized(m, bn, &t, code);
 }
 
-/* Rule saturation: scales rise until no 16-bit sum of the kernels can saturate. */
+/* Rule saturation: scales rise until no 16-bit sum of the kernels can saturate. scale[k]: of output channels [k run, (k+1) run).
+ */
 static void raise_to_safe(struct oct_pass_env *env, const struct oct_node *n, const struct oct_qconfig *rule,
-                          const struct oct_input *in, uint32_t scales, float *scale) {
+                          const struct oct_input *in, int64_t run, float *scale) {
     const struct oct_node *wn = n->operand[1];
     const int64_t outs = wn->type.dim[0], per = oct_type_elements(&wn->type, 1) / outs;
     const enum oct_scheme scheme = weight_scheme[rule->weight_scheme];
     struct oct_safe safe;
+    if (type_of(rule) == OCT_U8 || type_of(rule) == OCT_U4 || scheme == OCT_scheme_asym) return; /* less a zero point: no bytes */
     if (!oct_safe_begin(&safe, env->scratch, n, rule, in->range, in->dead)) return;
     safe.codes = oct_weight_codes(rule);
-    for (uint32_t c = 0; c < scales; c++) {
-        const float before = scale[c];
-        for (int64_t o = c * outs / scales; o < (c + 1) * outs / scales; o++)
-            scale[c] = oct_safe_scale(&safe, oct_const_floats(wn) + o * per, scale[c], scheme == OCT_scheme_pot);
-        oct_safe_note(&safe, before, scale[c]);
+    for (int64_t first = 0; first < outs; first += run) {
+        float *s = &scale[first / run];
+        const float before = *s;
+        for (int64_t o = first; o < first + run && o < outs; o++)
+            *s = oct_safe_scale(&safe, oct_const_floats(wn) + o * per, *s, scheme == OCT_scheme_pot);
+        oct_safe_note(&safe, before, *s);
     }
     in->loss->bits += safe.loss.bits;
     in->loss->channels += safe.loss.channels;
@@ -118,8 +159,27 @@ static void raise_to_safe(struct oct_pass_env *env, const struct oct_node *n, co
                       safe.loss.bits / safe.loss.channels, safe.loss.most);
 }
 
+/* Parameters of all weights: one scale for each run of output channels. Channels that share one have it each. */
+static const struct oct_quant *choose(struct oct_pass_env *env, struct oct_module *m, const struct oct_node *n,
+                                      const struct oct_qconfig *rule, const struct oct_input *in) {
+    const float *w = oct_const_floats(n->operand[1]), *b = oct_const_floats(oct_operand(n, 2));
+    const int64_t outs = n->operand[1]->type.dim[0], per = oct_type_elements(&n->operand[1]->type, 1) / outs;
+    const int64_t run = oct_weight_run(rule, outs);
+    float *scale = OCT_NEW_N(env->scratch, float, outs);
+    for (int64_t first = 0; first < outs; first += run) {
+        const int64_t end = first + run < outs ? first + run : outs;
+        float largest = 0; /* of the biases that share the scale */
+        for (int64_t o = first; b && o < end; o++) largest = fmaxf(largest, fabsf(b[o]));
+        scale[first / run] =
+            channel_scale(w + first * per, (end - first) * per, rule, least_scale(largest, in->scale), largest > 0);
+    }
+    raise_to_safe(env, n, rule, in, run, scale);
+    if (per_tensor(rule)) return oct_quant_tensor(m->arena, scale[0], oct_weight_zero_of(rule, w, outs * per, scale[0]));
+    for (int64_t o = outs - 1; o >= 0; o--) scale[o] = scale[o / run];
+    return oct_quant_channel(m->arena, 0, (uint32_t)outs, scale, NULL);
+}
+
 unsigned oct_quantize_weights(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n, const struct oct_input *in) {
-    const float s_x = in->scale;
     struct oct_node *wn = n->operand[1], *bn = oct_operand(n, 2);
     const struct oct_qconfig rule = oct_qconfig_for(m, n);
     const float *w = oct_const_floats(wn), *b = oct_const_floats(bn);
@@ -130,22 +190,10 @@ unsigned oct_quantize_weights(struct oct_pass_env *env, struct oct_module *m, st
     }
     const int64_t outs = wn->type.dim[0], total = oct_type_elements(&wn->type, 1);
     if (!outs || !total) return 0;
-    const uint32_t scales = rule.granularity == PER_CHANNEL ? (uint32_t)outs : 1;
-    const int64_t per = total / scales;
-    float *scale = OCT_NEW_N(m->arena, float, scales);
-    for (uint32_t c = 0; c < scales; c++) {
-        float largest = 0; /* of the biases that share the scale */
-        for (int64_t o = c * outs / scales; b && o < (c + 1) * outs / scales; o++) largest = fmaxf(largest, fabsf(b[o]));
-        scale[c] = channel_scale(w + c * per, per, &rule, least_scale(largest, s_x), largest > 0);
-    }
-    raise_to_safe(env, n, &rule, in, scales, scale);
-    const struct oct_quant *q = scales == 1 && rule.granularity == PER_TENSOR
-                                    ? oct_quant_tensor(m->arena, scale[0], 0)
-                                    : oct_quant_channel(m->arena, 0, scales, scale, NULL);
     const struct oct_weights weights = {
-        .op = n, .w = w, .outs = outs, .per = total / outs, .q = q, .codes = oct_weight_codes(&rule)};
+        .op = n, .w = w, .outs = outs, .per = total / outs, .q = choose(env, m, n, &rule, in), .codes = oct_weight_codes(&rule)};
     m->cursor = n;
-    n->operand[1] = quantized_weight(env, m, &weights);
-    if (b) n->operand[2] = quantized_bias(m, bn, s_x, q);
+    n->operand[1] = quantized_weight(env, m, &weights, type_of(&rule));
+    if (b) n->operand[2] = quantized_bias(m, bn, in->scale, weights.q);
     return b ? 2 : 1;
 }

@@ -11,9 +11,21 @@ void oct_note_origin(const struct oct_module *m, struct oct_node *n) {
     n->tag = oct_has_flag(n, OCT_SHARESQ) && !oct_kept_float(m, n) ? oct_origin(oct_operand(n, 0)) : n;
 }
 
+struct oct_reach oct_codes_of_bits(int bits, bool with_sign) {
+    const int32_t half = 1 << (bits - 1);
+    return with_sign ? (struct oct_reach){-half, half - 1} : (struct oct_reach){0, 2 * half - 1};
+}
+
 struct oct_reach oct_observed_codes(const struct oct_node *o) {
-    const int32_t lo = (int32_t)oct_dtype_min(o->at.to), hi = (int32_t)oct_dtype_max(o->at.to);
-    return o->at.reduced ? (struct oct_reach){lo / 2, hi / 2} : (struct oct_reach){lo, hi};
+    struct oct_reach r = {(int32_t)oct_dtype_min(o->at.to), (int32_t)oct_dtype_max(o->at.to)};
+    const int32_t least = r.lo;
+    if (o->at.reduced) r = (struct oct_reach){r.lo / 2, r.hi / 2};
+    if (o->at.bits > 0) {
+        const struct oct_reach few = oct_codes_of_bits((int)o->at.bits, least < 0);
+        r = (struct oct_reach){r.lo > few.lo ? r.lo : few.lo, r.hi < few.hi ? r.hi : few.hi};
+    }
+    if (o->at.narrow) r.lo++;
+    return r;
 }
 
 const char *oct_suffixed(struct oct_module *m, const char *base, const char *suffix) {

@@ -26,6 +26,8 @@ static inline bool oct_kept_float(const struct oct_module *m, const struct oct_n
  * in execution order, so that long chains cost linear time; a node without a note is its own. */
 void oct_note_origin(const struct oct_module *m, struct oct_node *n);
 static inline struct oct_node *oct_origin(struct oct_node *n) { return n->tag ? n->tag : n; }
+/* All codes of 1 to 16 bits. */
+struct oct_reach oct_codes_of_bits(int bits, bool with_sign);
 /* Least and greatest code for what an observe node watches. */
 struct oct_reach oct_observed_codes(const struct oct_node *o);
 /* "%s.%s", for the names of what a pass makes of a value. */
@@ -58,7 +60,8 @@ struct oct_fold_ahead {
     struct oct_module *copy;
 };
 void oct_fold_ahead(struct oct_fold_ahead *f, struct oct_pass_env *env, const struct oct_module *m);
-/* Of the operand of a conv2d or dense of the float model: one byte a channel, or NULL where nothing is known to go. Lives until: */
+/* Of the operand of a conv2d or dense of the float model: one byte a channel, or NULL where nothing is known to go. Lives until:
+ */
 const uint8_t *oct_fold_ahead_dead(const struct oct_fold_ahead *f, const struct oct_node *linear);
 void oct_fold_ahead_end(struct oct_fold_ahead *f);
 
@@ -121,7 +124,12 @@ struct oct_input {
 unsigned oct_quantize_weights(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n, const struct oct_input *in);
 /* Codes that weights take by the rule, and the nearest of them, ties to even. */
 struct oct_reach oct_weight_codes(const struct oct_qconfig *rule);
-int32_t oct_weight_code(float w, float scale, struct oct_reach codes);
+/* So many of `outs` output channels in a row share a scale by the rule. */
+int64_t oct_weight_run(const struct oct_qconfig *rule, int64_t outs);
+/* Parameters of n weights that share them by the rule. Scale 0: all are zero. */
+float oct_weight_scale_of(const struct oct_qconfig *rule, const float *w, int64_t n);
+int32_t oct_weight_zero_of(const struct oct_qconfig *rule, const float *w, int64_t n, float scale);
+int32_t oct_weight_code(float w, float scale, int32_t zero, struct oct_reach codes);
 /* A bias in units of s_x s_w, ties to even, clamped to +-(2^31 - 1). */
 int32_t oct_bias_code(float b, float s_x, float s_w);
 

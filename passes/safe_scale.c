@@ -49,7 +49,7 @@ static void to_kernel_order(struct oct_safe *s, const float *w) {
 
 static bool safe(const struct oct_safe *s, float scale) {
     const int64_t length = s->kw * s->nlive, n = s->kh * length;
-    for (int64_t i = 0; i < n; i++) s->code[i] = (int8_t)oct_weight_code(s->w[i], scale, s->codes);
+    for (int64_t i = 0; i < n; i++) s->code[i] = (int8_t)oct_weight_code(s->w[i], scale, 0, s->codes);
     return oct_sat16_exact(oct_sat16_reach(s->code, s->kh, length, s->range, s->quads));
 }
 
