@@ -1,12 +1,13 @@
 /* check.c - octavo check: everything that is wrong with a model or that octavo cannot do, in one run; or, with a certificate,
  * whether it holds (check_certificate.c). */
 #include "certificate.h"
+#include "check_rounding.h"
 
 bool verb_check(struct drv *d) {
     if (d->o.certificate) return drv_check_certificate(d);
     if (d->o.args.n > 1)
         return drv_misuse(d, "octavo check: '%s' is one argument too many without --certificate NAME.cert", d->o.args.v[1]);
-    const struct oct_module *m = drv_read_model(d, d->o.args.v[0]);
+    struct oct_module *m = drv_read_model(d, d->o.args.v[0]);
     if (d->o.json) {
         struct oct_text text;
         oct_text_init(&text, d->a);
@@ -19,6 +20,7 @@ bool verb_check(struct drv *d) {
         drv_json_int(&j, "errors", oct_error_count(d->cx));
         drv_json_int(&j, "exit_code", oct_exit_code(d->cx));
         drv_json_str(&j, "diagnostics", text.s);
+        if (m && !drv_check_rounding(d, m, d->o.args.v[0], &j)) return false;
         drv_json_close(&j, '}');
     } else if (m) {
         unsigned inputs = 0, constants = 0;
@@ -28,6 +30,7 @@ bool verb_check(struct drv *d) {
         }
         oct_text_addf(&d->say, "%s: sound: %u inputs, %u outputs, %u constants, %u operations\n", m->name, inputs, m->noutputs,
                       constants, m->nnodes - inputs - constants);
+        if (!drv_check_rounding(d, m, d->o.args.v[0], NULL)) return false;
     }
     return true; /* what was found is reported, and rules the exit code */
 }
