@@ -56,6 +56,7 @@ struct oct_module *drv_read_model(struct drv *d, const char *path) {
     set_option(m, OCT_OPT_permute_channels, d->o.permute_channels);
     set_option(m, OCT_OPT_nudge_scales, d->o.nudge_scales);
     set_option(m, OCT_OPT_quantize, d->o.quantize);
+    if (d->o.dynamic) add_rule(m, OCT_Q_act, OCT_ACT_DYNAMIC);
     if (!add_observer(d, m)) return NULL;
     add_rule(m, OCT_Q_act_range, d->o.act_range);
     add_rule(m, OCT_Q_saturation, d->o.saturation);
@@ -158,6 +159,8 @@ static int row_of(const char *label) {
 bool drv_is_calibrated(const struct oct_module *m) { return row_of(m->after) >= row_of("calibrate"); }
 
 bool drv_holds_quantized(const struct oct_module *m) {
+    for (uint32_t i = 0; i < m->nrules; i++) /* or will without data */
+        if ((m->rule[i].set >> OCT_Q_act & 1) && m->rule[i].q.act == OCT_ACT_DYNAMIC) return true;
     OCT_FOR_NODES(m, n) {
         if (n->op == OCT_OP_observe || n->type.q) return true;
     }

@@ -79,6 +79,17 @@ int64_t oct_requant_apply(const struct oct_requant *r, int64_t acc);
 int32_t oct_quantize1(float x, float scale, int32_t zero, int32_t qmin, int32_t qmax, enum oct_divide d, enum oct_order o);
 float oct_dequantize1(int32_t q, float scale, int32_t zero);
 
+/* Parameters of u8 codes by the range of n floats at run time (docs/numerics.md 10), and a float as such a code less the zero
+ * point. */
+struct oct_dynamic {
+    float scale;
+    int32_t zero;
+};
+struct oct_dynamic oct_dynamic_of(const float *x, int64_t n);
+static inline int32_t oct_dynamic_term(struct oct_dynamic d, float x) {
+    return oct_quantize1(x, d.scale, d.zero, 0, 255, OCT_divide_div, OCT_order_before) - d.zero;
+}
+
 /* Softmax of 8-bit codes, profile q31: e^(-scale d) as RNE(2^23 e^...), d = 0 .. 255 (docs/numerics.md 4.3). */
 void oct_softmax_table(float scale, uint32_t table[256]);
 

@@ -12,7 +12,7 @@ enum { OCT_QUANTIZE_ON, OCT_QUANTIZE_OFF };
 enum { OCT_PERMUTE_OFF, OCT_PERMUTE_ON };
 enum { OCT_NUDGE_OFF, OCT_NUDGE_ON };
 enum { OCT_IO_INT8, OCT_IO_FLOAT };
-enum { OCT_ACT_I8, OCT_ACT_U8, OCT_ACT_I16, OCT_ACT_FLOAT };
+enum { OCT_ACT_I8, OCT_ACT_U8, OCT_ACT_I16, OCT_ACT_FLOAT, OCT_ACT_DYNAMIC };
 
 /* Calibration data, already fitted to the module's inputs. */
 struct oct_dataset {

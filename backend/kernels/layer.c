@@ -15,7 +15,8 @@ static int64_t weight(const struct oct_node *w, int64_t i) {
 static bool const_or_absent(const struct oct_kbuild *b, int i) {
     return i >= b->nin || !b->in[i].node || b->in[i].node->op == OCT_OP_const;
 }
-bool oct_layer_fits(const struct oct_kbuild *b) {
+bool oct_layer_fits(const struct oct_kbuild *b) { return oct_layer_fits_sums(b) && oct_dtype_size(b->node->type.dtype) <= 2; }
+bool oct_layer_fits_sums(const struct oct_kbuild *b) {
     const struct oct_type *x = &b->in[0].node->type, *w = &b->in[1].node->type;
     return oct_k_is_codes(x) && oct_k_is_codes(w) && oct_k_is_codes(&b->node->type) && x->q->axis < 0 &&
            b->node->type.q->axis < 0 && const_or_absent(b, 1) && const_or_absent(b, 2) && oct_dtype_size(w->dtype) == 1 &&

@@ -59,6 +59,12 @@ static const char *const cases[] = {
     "input a : f32[2,3]\ninput b : f32[3]\ny = less(a, b)",
     "input a : f32[2,3]\ninput b : f32[3]\ny = equal(a, b)",
     "input a : f32[2,3]\ninput b : f32[3]\ninput c : f32[4,1,1]\ny = where(c, a, b)",
+    "input x : f32[3,8]\nconst @w : i8[5,8] scale=0.01 = random seed=1\ny = dense(x, @w) dynamic",
+    "input x : f32[1,3,4,5]\nconst @w : i8[4,3,2,2] scale=0.01 = random seed=1\ny = conv2d(x, @w) dynamic",
+    "input x : f32[3,8]\ny = dynamic_quantize(x)",
+    "input g : f32[2,1,12]\nconst @r : f32[12,3] = random seed=1\ny = lstm(g, @r)",
+    "input g : f32[2,2,9]\nconst @r : i8[9,3] scale=0.01 = random seed=1\ny = gru(g, @r) dynamic",
+    "const @x : f32[5,3] = random seed=1\ninput rows : i64[2]\ny = gather(@x, rows)",
     /* linear ops: every profile, multipliers on both sides of 1, 16-bit operands whose sums leave 32 bits */
     "input x : i8[3,8] scale=0.5 zero=-3\nconst @w : i8[5,8] scale=0.01 = random seed=1 within=(-127,128)\n"
     "y : i8[3,5] scale=0.9 zero=3 = dense(x, @w)",
