@@ -44,10 +44,17 @@ void oct_share(struct oct_ctx *cx, int64_t n, oct_piece_fn *work, void *user);
  * batch of 1 takes sample after sample. `each` sees every value of every chunk, `first` being the index of its first sample; it
  * may be called from several threads at once, `worker` telling which (0 .. threads-1). Returns false after a diagnostic. */
 typedef void oct_each_fn(void *user, unsigned worker, int64_t first, const struct oct_node *n, const struct oct_tensor *value);
+/* Fills `to` with what one run takes, in the input's dtype; from any thread, several at once. */
+typedef void oct_read_fn(const void *source, int64_t run, void *to);
 struct oct_input_data {
     const struct oct_node *input;
-    const void *data; /* samples x elements of one sample, in the input's dtype */
+    const void *data;  /* samples x elements of one sample, in the input's dtype; NULL: only `read` has them */
+    oct_read_fn *read; /* NULL: a copy out of data */
+    const void *source;
 };
+void oct_input_read(const struct oct_input_data *in, int64_t run, void *to);
+/* Bytes that one run takes. */
+size_t oct_input_bytes(const struct oct_input_data *in);
 /* Writes the inputs of one run, the run-th of the data set. */
 void oct_exec_feed(struct oct_exec *ex, const struct oct_input_data *in, uint32_t nin, int64_t run);
 /* What axis 0 of an input takes in one run: its fixed batch, 1 where it is N or there is no axis. */
