@@ -102,13 +102,7 @@ static struct oct_node *build(struct oct_onnx *im, const char *source, const cha
                               const struct oct_type *declared) {
     for (int i = 0; i < n; i++)
         if (!operand[i] && im->failed) return NULL; /* an operand that was refused */
-    struct oct_attrs at;
-    if (given) at = *given;
-    else oct_attrs_init(&at);
-    const char *base = *suffix ? oct_sprintf(im->a, "%.48s%s", oct_import_readable(source), suffix) : oct_import_readable(source);
-    const char *name = oct_fresh_value_name(im->m, base);
-    if (!*suffix) oct_import_from(im->a, &at, name, source);
-    struct oct_node *node = oct_build(im->m, op, name, operand, n, &at, declared, im->span);
+    struct oct_node *node = oct_import_node(im->m, source, suffix, op, operand, n, given, declared, im->span);
     if (!node) {
         oct_note(im->cx, im->span, "in ONNX %s", node_text(im));
         im->failed = true;

@@ -24,7 +24,9 @@ enum oct_onnx_type {
     ONNX_DOUBLE = 11,
     ONNX_UINT32 = 12,
     ONNX_UINT64 = 13,
-    ONNX_BFLOAT16 = 16
+    ONNX_BFLOAT16 = 16,
+    ONNX_UINT4 = 21,
+    ONNX_INT4 = 22
 };
 
 /* A tensor whose elements are known: an initializer or a folded value. In has_n tensors (INT64, from Shape of a value with a

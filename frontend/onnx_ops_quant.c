@@ -74,7 +74,7 @@ static bool result_type(struct oct_onnx *im, const int64_t *dim, int rank, struc
     *t = (struct oct_type){.rank = rank};
     memcpy(t->dim, dim, (size_t)rank * sizeof *dim);
     if (!oct_onnx_dtype(type ? type : ONNX_UINT8, &t->dtype) || t->dtype == OCT_F32)
-        return oct_onnx_unsupported(im, "octavo reads codes of int8, uint8, int16 and uint16", "its codes are %s",
+        return oct_onnx_unsupported(im, "octavo reads codes of int4, uint4, int8, uint8, int16 and uint16", "its codes are %s",
                                     oct_onnx_type_name(type));
     t->q = oct_onnx_quant(im, t);
     return t->q != NULL;
@@ -261,7 +261,9 @@ bool oct_onnx_fold_quantize(struct oct_onnx *im, struct oct_onnx_const *out) {
         memcpy(to + (size_t)i * size, &v, size); /* little-endian: the low bytes */
     }
     *out = *c;
-    out->type = t.dtype == OCT_I8    ? ONNX_INT8
+    out->type = t.dtype == OCT_I4    ? ONNX_INT4
+                : t.dtype == OCT_U4  ? ONNX_UINT4
+                : t.dtype == OCT_I8  ? ONNX_INT8
                 : t.dtype == OCT_U8  ? ONNX_UINT8
                 : t.dtype == OCT_I16 ? ONNX_INT16
                 : t.dtype == OCT_U16 ? ONNX_UINT16
