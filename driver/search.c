@@ -37,6 +37,8 @@ static const struct step {
     {BETTER, "act_observer", "mse"},
     {BETTER, "act_observer", "minmax"},
     {BETTER, "weight_observer", "mse"},
+    {BETTER, "granularity", "channel"},
+    {BETTER, "granularity", "tensor"},
 };
 enum { STEPS = sizeof steps / sizeof *steps };
 static const char *const granularities[] = {"channel", "tensor"};
