@@ -8,6 +8,12 @@ double drv_decibels(double signal, double noise) { return noise == 0 ? INFINITY 
 
 double drv_layer_cosine(const struct drv_layer *l) { return l->noise == 0 ? 1 : l->dot / sqrt(l->signal * l->power); }
 
+struct oct_module *drv_report_float(struct drv *d, const struct oct_module *m) {
+    struct oct_module *copy = oct_module_clone(m, d->cx);
+    const struct oct_run_options run = {.stop_after = "equalize"}; /* what stands behind it in pipeline.def quantizes */
+    return oct_run_pipeline(d->cx, copy, &run) ? copy : NULL;
+}
+
 bool drv_report_make(struct drv *d, const struct drv_comparison *c, struct drv_report *r) {
     *r = (struct drv_report){.a = c->a->name, .b = c->b->name, .doc = c->b->doc, .of = c->of, .samples = c->data_a->samples};
     const int64_t chunk = oct_dataset_chunk(c->data_a->in, c->data_a->nin);

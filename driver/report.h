@@ -1,5 +1,5 @@
-/* report.h - what `compare` and `quantize --report` find out about a model B beside the model A that it came from: figures, collected
- * once (report.c and the files it calls), and printed as a table, as JSON and as HTML (report_table.c, report_json.c,
+/* report.h - what `compare` and `quantize --report` find out about a model B beside the model A that it came from: figures,
+ * collected once (report.c and the files it calls), and printed as a table, as JSON and as HTML (report_table.c, report_json.c,
  * report_html.c). Every figure is the same whatever the threads. */
 #ifndef DRV_REPORT_H
 #define DRV_REPORT_H
@@ -16,10 +16,10 @@ struct drv_bins {
 /* Weights of a linear op of B beside those of A, folded as the passes before observers fold them. */
 struct drv_weight_figures {
     bool known;
-    bool tensor;               /* one scale for all */
-    int bits;                  /* of the codes */
-    double sqnr_db, worst_db;  /* of all, of the worst output channel */
-    double spread;             /* largest |weight| of the median channel by that of the channel that a tenth lie below */
+    bool tensor;              /* one scale for all */
+    int bits;                 /* of the codes */
+    double sqnr_db, worst_db; /* of all, of the worst output channel */
+    double spread;            /* largest |weight| of the median channel by that of the channel that a tenth lie below */
 };
 
 struct drv_finding {
@@ -32,18 +32,19 @@ struct drv_layer {
     const char *name, *op; /* B's op */
     const char *from;      /* what the layer was called in the file it came from; NULL: nothing else */
     const struct oct_node *a, *b;
-    int64_t elements;      /* of one run */
-    int64_t channels, inner; /* of axis 1, and elements behind one index of it; channels 0: no such axis, or too many */
+    int64_t elements;             /* of one run */
+    int64_t channels, inner;      /* of axis 1, and elements behind one index of it; channels 0: no such axis, or too many */
     const struct oct_type *codes; /* B's type, or that of the quantize behind it; NULL: neither quantizes it */
-    double range[2];       /* what those codes can stand for */
+    double range[2];              /* what those codes can stand for */
     double signal, power, dot, noise, max_abs; /* sums of a^2, b^2, ab, (b-a)^2; max |b-a| */
-    int64_t seen, clipped; /* elements; beyond the range by more than rounding takes it */
+    int64_t seen, clipped;                     /* elements; beyond the range by more than rounding takes it */
     double rounding, clipping; /* squared error of A's own value put into B's codes, within and beyond the range */
-    bool is_alone;         /* it could be computed by B from A's values: */
-    double alone, shift;   /* squared error then; the part of it that is a mean error of channels */
-    bool is_weighed;       /* it could be computed by A from its own values with B's weights: */
-    double weighed;        /* squared error then */
-    double effect, reached;/* squared error at A's first output when this layer alone is B's; a^2 there. reached 0: not measured */
+    bool is_alone;             /* it could be computed by B from A's values: */
+    double alone, shift;       /* squared error then; the part of it that is a mean error of channels */
+    bool is_weighed;           /* it could be computed by A from its own values with B's weights: */
+    double weighed;            /* squared error then */
+    double effect,
+        reached; /* squared error at A's first output when this layer alone is B's; a^2 there. reached 0: not measured */
     struct drv_weight_figures weight;
     struct drv_bins *bins; /* NULL: without codes */
     struct drv_finding finding[DRV_FINDINGS];
@@ -92,7 +93,7 @@ struct drv_report {
     int64_t samples, effect_runs;
     struct drv_layer *layer; /* in A's order */
     int nlayers;
-    int *worst;              /* indices into layer: those that harm most first */
+    int *worst; /* indices into layer: those that harm most first */
     struct drv_answers answers;
     struct drv_memory memory;
 };
@@ -106,25 +107,31 @@ struct drv_comparison { /* what to compare on what */
 /* All of it; B's values by --engine. false after diagnostics. */
 bool drv_report_make(struct drv *d, const struct drv_comparison *c, struct drv_report *r);
 
+/* A copy of a float model as it stands before anything is quantized: batch norms folded, layers equalized. NULL after
+ * diagnostics. */
+struct oct_module *drv_report_float(struct drv *d, const struct oct_module *m);
+
 /* Parts of it, in the order in which they are made. */
-void drv_report_match(struct drv *d, const struct drv_comparison *c, struct drv_report *r);   /* report_match.c */
+void drv_report_match(struct drv *d, const struct drv_comparison *c, struct drv_report *r); /* report_match.c */
 /* A model in which every layer starts from A's values: wherever a node reads one that is matched, it reads an input of the model,
  * which is quantized where the model wants codes. */
 struct drv_variant {
-    struct oct_module *m;           /* NULL: nothing to compute */
-    const struct oct_node **given;  /* for each layer: the input, of f32, that stands for A's value; NULL: there is none */
-    const struct oct_node **value;  /* what the layer makes; NULL: the variant does not show it */
+    struct oct_module *m;          /* NULL: nothing to compute */
+    const struct oct_node **given; /* for each layer: the input, of f32, that stands for A's value; NULL: there is none */
+    const struct oct_node **value; /* what the layer makes; NULL: the variant does not show it */
 };
 /* Of a clone `m` of a model that holds the layers under B's names; shows those that `shown` says. false after diagnostics. */
 bool drv_report_variant(struct drv *d, struct oct_module *m, const struct drv_report *r, bool (*shown)(const struct drv_layer *l),
                         struct drv_variant *out);
 /* Weights of B's linear ops beside A's, and A with the former. */
-bool drv_report_weights(struct drv *d, const struct drv_comparison *c, struct drv_report *r, struct drv_variant *weighed); /* report_weights.c */
-bool drv_report_measure(struct drv *d, const struct drv_comparison *c, struct drv_report *r, const struct drv_variant *weighed); /* report_measure.c */
+bool drv_report_weights(struct drv *d, const struct drv_comparison *c, struct drv_report *r,
+                        struct drv_variant *weighed); /* report_weights.c */
+bool drv_report_measure(struct drv *d, const struct drv_comparison *c, struct drv_report *r,
+                        const struct drv_variant *weighed); /* report_measure.c */
 void drv_report_answers(struct drv *d, const struct drv_result *a, const struct drv_result *b, const int64_t *labels,
-                        struct drv_answers *out);                                             /* report_answers.c */
-bool drv_report_memory(struct drv *d, const struct oct_module *b, struct drv_memory *out);    /* report_memory.c */
-void drv_report_explain(struct drv *d, struct drv_report *r);                                 /* report_why.c */
+                        struct drv_answers *out);                                          /* report_answers.c */
+bool drv_report_memory(struct drv *d, const struct oct_module *b, struct drv_memory *out); /* report_memory.c */
+void drv_report_explain(struct drv *d, struct drv_report *r);                              /* report_why.c */
 
 /* Printing. */
 void drv_report_table(struct oct_text *t, const struct drv_report *r);
@@ -133,7 +140,8 @@ void drv_report_html(struct oct_text *t, const struct drv_report *r);
 /* Queues it as a file: HTML, or JSON where the name ends in .json. */
 bool drv_report_write(struct drv *d, const struct drv_report *r, const char *path);
 
-/* ---- HTML and SVG (svg.c): text is escaped, bytes that are no text are shown as such ------------------------------------------- */
+/* ---- HTML and SVG (svg.c): text is escaped, bytes that are no text are shown as such
+ * ------------------------------------------- */
 
 void drv_html_text(struct oct_text *t, const char *s);
 struct drv_svg { /* a picture of width x height units in the page */

@@ -34,7 +34,8 @@ static void compare_weights(struct drv *d, const struct oct_node *a, const struc
         if (s > 0 && drv_decibels(s, e2) < f->worst_db) f->worst_db = drv_decibels(s, e2);
     }
     qsort(largest, (size_t)channels, sizeof *largest, rising);
-    const double few = largest[channels / 10], middle = largest[channels / 2]; /* not the very least: dead channels cost nothing */
+    const double few = largest[channels / 10],
+                 middle = largest[channels / 2]; /* not the very least: dead channels cost nothing */
     f->spread = few > 0 ? middle / few : 1;
     f->known = true;
     f->tensor = b->type.q->axis < 0;
@@ -63,11 +64,10 @@ static const void *as_floats(struct oct_module *m, const struct oct_node *w) {
 static bool is_weighed(const struct drv_layer *l) { return l->weight.known; }
 
 bool drv_report_weights(struct drv *d, const struct drv_comparison *c, struct drv_report *r, struct drv_variant *weighed) {
-    struct oct_module *folded = oct_module_clone(c->a, d->cx);
-    const struct oct_run_options run = {.stop_after = "fuse_act"};
+    struct oct_module *folded = drv_report_float(d, c->a);
     bool any = false;
     *weighed = (struct drv_variant){0};
-    if (!oct_run_pipeline(d->cx, folded, &run)) return false;
+    if (!folded) return false;
     for (int i = 0; i < r->nlayers; i++) {
         struct oct_node *x = oct_find_value(folded, r->layer[i].name);
         const struct oct_node *a = weight_of(x), *b = weight_of(r->layer[i].b);

@@ -85,10 +85,11 @@ static void weights(struct drv *d, struct drv_layer *l, double share) {
     const struct drv_weight_figures *w = &l->weight;
     if (w->tensor && w->spread >= SPREAD)
         find(l,
-             oct_sprintf(d->a,
-                         "one scale for weights of channels that differ %.3g-fold (largest weights, median to smallest tenth; the worst "
-                         "channel keeps %.1f dB): %.0f %% of its own error",
-                         w->spread, w->worst_db, 100 * share),
+             oct_sprintf(
+                 d->a,
+                 "one scale for weights of channels that differ %.3g-fold (largest weights, median to smallest tenth; the worst "
+                 "channel keeps %.1f dB): %.0f %% of its own error",
+                 w->spread, w->worst_db, 100 * share),
              "granularity=channel; where one scale is a must, equalize weights across layers (cle)");
     else
         find(l,
