@@ -75,7 +75,7 @@ static void rounding(struct drv *d, struct drv_layer *l, double share) {
         find(l,
              oct_sprintf(d->a, "rounding to its %d bits, of which 99.9 %% of the values use %.0f %%: %.0f %% of its own error",
                          bits, 100 * used, 100 * share),
-             "a narrower range: act_observer=mse");
+             "a narrower range: act_observer=mse or percentile");
     else
         find(l, oct_sprintf(d->a, "rounding to its %d bits: %.0f %% of its own error", bits, 100 * share),
              bits < 16 ? "act=i16, or act=float" : "act=float");
@@ -90,13 +90,13 @@ static void weights(struct drv *d, struct drv_layer *l, double share) {
                  "one scale for weights of channels that differ %.3g-fold (largest weights, median to smallest tenth; the worst "
                  "channel keeps %.1f dB): %.0f %% of its own error",
                  w->spread, w->worst_db, 100 * share),
-             "granularity=channel; where one scale is a must, equalize weights across layers (cle)");
+             "granularity=channel; where one scale is a must, equalize weights across layers: --repair cle");
     else
         find(l,
              oct_sprintf(d->a, "weights of %d bits (%.1f dB, %.1f dB in the worst channel): %.0f %% of its own error", w->bits,
                          w->sqnr_db, w->worst_db, 100 * share),
-             w->tensor ? "granularity=channel, weight_observer=mse, or weights rounded on data (adaround)"
-                       : "weight_observer=mse, weights rounded on data (adaround), or more bits");
+             w->tensor ? "granularity=channel, weight_observer=mse, or --repair adaround"
+                       : "weight_observer=mse, --repair adaround, or more bits");
 }
 
 /* An operand that is compared with nothing: its error counts as the layer's. */
@@ -133,8 +133,7 @@ static void explain(struct drv *d, const struct drv_report *r, struct drv_layer 
     if (c.rounding > 0 && (c.rounding == most || c.rounding >= NAMED)) rounding(d, l, c.rounding);
     if (c.inputs > 0 && (c.inputs == most || c.inputs >= NAMED)) inputs(d, r, l, c.inputs);
     if (l->is_alone && l->shift >= SHIFT * own)
-        find(l, oct_sprintf(d->a, "a mean shift of channels is %.0f %% of its own error", 100 * l->shift / own),
-             "correct its bias (bias)");
+        find(l, oct_sprintf(d->a, "a mean shift of channels is %.0f %% of its own error", 100 * l->shift / own), "--repair bias");
     const struct drv_layer *from = worst_input(r, l, false);
     if (l->is_alone && own <= (1 - INHERITED) * l->noise)
         find(l,
