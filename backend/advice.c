@@ -26,7 +26,7 @@ const char *oct_advice(struct oct_arena *a, const struct oct_target *t, const st
     if (is_3x3(n) && b->way.gain == 1 && inputs >= lanes && b->nways > 1)
         return "Winograd is not proved exact for these weights, or costs more on so small an image";
     if (n->at.groups > 1) return NULL;
-    if (*b->way.steps == 'a' && b->way.gain == 1) return "its weights let bytes saturate: quantize with --saturation pair";
+    if (*b->way.steps == 'a' && !is_3x3(n)) return "its weights let bytes saturate: quantize with --saturation pair";
     if (*b->way.steps == 'b') return "more sums in 16 bits: quantize with --saturation pair16, or a smaller --act-range";
     return NULL;
 }

@@ -48,7 +48,7 @@ bool drv_bench_inputs(struct drv *d, const struct oct_module *m, struct oct_data
             if (node->type.dtype == OCT_F32) ((float *)(void *)p)[i] = (float)(x >> 8) / 8388608.0f - 1;
             else p[i] = (unsigned char)(x >> 24);
         }
-        in[out->nin++] = (struct oct_input_data){node, p};
+        in[out->nin++] = (struct oct_input_data){.input = node, .data = p};
     }
     out->samples = oct_dataset_chunk(in, out->nin);
     return true;
@@ -61,10 +61,8 @@ static bool fill(struct drv *d, const struct oct_module *m, const struct drv_nat
     b->io = OCT_NEW_N(d->a, void *, m->nnodes + m->noutputs);
     b->arena = drv_aligned(oct_alloc(d->a, n->arena_bytes + 256));
     for (uint32_t i = 0; i < data.nin; i++) {
-        const struct oct_type *t = &data.in[i].input->type;
-        const size_t bytes = (size_t)oct_type_elements(t, 1) * oct_dtype_size(t->dtype);
-        b->io[k] = oct_alloc(d->a, bytes + 64);
-        memcpy(b->io[k++], data.in[i].data, bytes);
+        b->io[k] = oct_alloc(d->a, oct_input_bytes(&data.in[i]) + 64);
+        oct_input_read(&data.in[i], 0, b->io[k++]);
     }
     for (uint32_t i = 0; i < m->noutputs; i++) {
         const struct oct_type *t = &m->output[i].node->type;

@@ -130,9 +130,8 @@ static void feed(struct certifying *w, int64_t number) {
     OCT_FOR_NODES(w->m, n) {
         if (n->op != OCT_OP_input) continue;
         struct oct_tensor *x = oct_exec_value(w->ex, n);
-        const size_t bytes = bytes_of(&x->type);
         if (w->kind != DRV_VECTORS_DATA) fill(w, n, x, number);
-        else memcpy(x->data, (const char *)w->data.in[k].data + (size_t)number * bytes, bytes);
+        else oct_input_read(&w->data.in[k], number, x->data);
         k++;
     }
 }
@@ -201,8 +200,13 @@ static bool fit_data(struct certifying *w) {
     XXH3_state_t *s = new_digest(d->a);
     uint32_t k = 0;
     OCT_FOR_NODES(w->m, n) {
-        if (n->op == OCT_OP_input)
-            XXH3_128bits_update(s, w->data.in[k++].data, (size_t)w->data_runs * bytes_of(&oct_exec_value(w->ex, n)->type));
+        if (n->op != OCT_OP_input) continue;
+        const struct oct_tensor *x = oct_exec_value(w->ex, n);
+        for (int64_t i = 0; i < w->data_runs; i++) {
+            oct_input_read(&w->data.in[k], i, x->data);
+            XXH3_128bits_update(s, x->data, bytes_of(&x->type));
+        }
+        k++;
     }
     w->c->data = oct_sprintf(d->a, "%" PRId64 " %s", w->data_runs, end_digest(d->a, s));
     return true;

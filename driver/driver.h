@@ -117,10 +117,12 @@ size_t drv_name_length(const char *s);
 bool drv_read_arrays(struct drv *d, const char *option, const struct drv_list *paths, struct drv_arrays *out);
 /* Those of --data, which are read once; NULL after a diagnostic. */
 const struct drv_arrays *drv_data(struct drv *d);
+/* What --samples leaves of n samples; all of them without it. */
+bool drv_samples(struct drv *d, int64_t n, int64_t *from, int64_t *to);
 bool drv_fit(struct drv *d, const struct drv_arrays *x, const struct oct_module *m, struct oct_dataset *out);
 /* Runs passes with data, dumps and explanations as the options say, from wherever the model stands. */
 bool drv_rewrite(struct drv *d, struct oct_module *m);
-/* Has the model passed calibrate, and what else its rules make read data, so that they would do nothing? */
+/* Has the model passed calibrate, so that data would do nothing? */
 bool drv_is_calibrated(const struct oct_module *m);
 /* Is anything in it quantized or observed, so that it may need no data, or must have them? The passes decide. */
 bool drv_holds_quantized(const struct oct_module *m);
@@ -179,14 +181,14 @@ double drv_top1(const struct drv_result *r, const int64_t *labels, int64_t n);
 double drv_agreement(const struct drv_result *r, const struct drv_result *ref, int64_t n);
 double drv_sqnr_db(const struct drv_result *r, const struct drv_result *ref, int64_t n);
 
-/* ---- progress (progress.c): a bar on stderr, and only where that is a terminal ------------------------------------------------ */
+/* ---- progress (progress.c): a bar on stderr, only where that is a terminal, and only for what takes a second ------------------- */
 
 struct drv_progress {
     const char *what;
     int64_t total;
-    _Atomic int64_t done;
-    _Atomic int shown; /* per cent */
     bool on;
+    int64_t began; /* ms */
+    _Atomic int64_t done, drawn; /* drawn: ms after that, the last time; 0: never */
 };
 void drv_progress_begin(struct drv_progress *p, const char *what, int64_t total);
 void drv_progress_add(struct drv_progress *p, int64_t n); /* from any thread */

@@ -95,7 +95,9 @@ static bool write_main(struct emulation *e) {
         const size_t bytes = bytes_of(e->data.in[i].input);
         oct_text_addf(&t, "    static _Alignas(16) unsigned char x%u[%zu];\n    fetch(x%u, sizeof x%u);\n", i, bytes, i, i);
         oct_text_addf(&args, "(void *)x%u, ", i);
-        oct_text_addn(&in, e->data.in[i].data, bytes);
+        char *x = oct_alloc(e->d->a, bytes);
+        oct_input_read(&e->data.in[i], 0, x);
+        oct_text_addn(&in, x, bytes);
     }
     for (uint32_t i = 0; i < e->m->noutputs; i++) {
         oct_text_addf(&t, "    static _Alignas(16) unsigned char y%u[%zu];\n", i, bytes_of(e->m->output[i].node));

@@ -2,7 +2,6 @@
  * is loaded and called. A shim beside the generated file gives every model one calling convention; with `timed` the compiler's
  * function instrumentation tells when each step begins and ends. */
 #include <dlfcn.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "tuned.h"
@@ -152,66 +151,42 @@ const uint64_t *drv_native_times(const struct drv_native *n, unsigned *steps) {
 
 /* ---- data sets ------------------------------------------------------------------------------------------------------------ */
 
-struct stream {
-    char *data;
-    size_t bytes; /* of one run */
-};
-struct worker {
+struct team {
     const struct drv_native *n;
-    const struct stream *s;
-    uint32_t nstreams;
-    void **io, *arena;
-    int64_t first, step, runs;
-    bool failed;
+    const struct oct_dataset *data;
+    const struct drv_results *out;
+    struct {
+        void **io, *arena; /* of one worker: its own inputs, then a place in each result */
+    } * worker;
+    struct drv_progress progress;
+    _Atomic bool failed;
 };
 
-static void *work(void *arg) {
-    struct worker *w = arg;
-    for (int64_t r = w->first; r < w->runs && !w->failed; r += w->step) {
-        for (uint32_t i = 0; i < w->nstreams; i++) w->io[i] = w->s[i].data + (size_t)r * w->s[i].bytes;
-        w->failed = !drv_native_run(w->n, w->io, w->arena);
+static void run_one(void *user, unsigned worker, int64_t run) {
+    struct team *t = user;
+    void **io = t->worker[worker].io;
+    for (uint32_t i = 0; i < t->data->nin; i++) oct_input_read(&t->data->in[i], run, io[i]);
+    for (uint32_t i = 0; i < t->out->n; i++) {
+        const struct oct_type *type = &t->out->r[i].type;
+        const size_t bytes = (size_t)oct_type_elements(type, 1) * oct_dtype_size(type->dtype);
+        io[t->data->nin + i] = (char *)t->out->r[i].data + (size_t)run * bytes;
     }
-    return NULL;
-}
-
-static bool run_all(struct drv *d, const struct drv_native *n, const struct stream *s, uint32_t nstreams, int64_t runs) {
-    unsigned threads = (int64_t)d->cx->threads < runs ? d->cx->threads : (unsigned)runs;
-    struct worker *w = OCT_NEW_N(d->a, struct worker, threads);
-    pthread_t *thread = OCT_NEW_N(d->a, pthread_t, threads);
-    bool *started = OCT_NEW_N(d->a, bool, threads), ok = true;
-    for (unsigned i = 0; i < threads; i++)
-        w[i] = (struct worker){.n = n,
-                               .s = s,
-                               .nstreams = nstreams,
-                               .io = OCT_NEW_N(d->a, void *, nstreams),
-                               .arena = drv_aligned(oct_alloc(d->a, n->arena_bytes + 256)),
-                               .first = i,
-                               .step = threads,
-                               .runs = runs};
-    for (unsigned i = 1; i < threads; i++) started[i] = pthread_create(&thread[i], NULL, work, &w[i]) == 0;
-    for (unsigned i = 0; i < threads; i++)
-        if (!started[i]) work(&w[i]); /* the first share, and those without a thread */
-    for (unsigned i = 1; i < threads; i++)
-        if (started[i]) pthread_join(thread[i], NULL);
-    for (unsigned i = 0; i < threads; i++) ok = ok && !w[i].failed;
-    return ok;
+    if (!drv_native_run(t->n, io, t->worker[worker].arena)) t->failed = true;
+    drv_progress_add(&t->progress, 1);
 }
 
 bool drv_native_dataset(struct drv *d, const struct drv_native *n, const struct oct_dataset *data, struct drv_results *out) {
     const int64_t runs = data->samples / oct_dataset_chunk(data->in, data->nin);
-    struct stream *s = OCT_NEW_N(d->a, struct stream, data->nin + out->n);
-    uint32_t k = 0;
-    for (uint32_t i = 0; i < data->nin; i++) {
-        const struct oct_type *t = &data->in[i].input->type;
-        const size_t bytes = (size_t)oct_type_elements(t, 1) * oct_dtype_size(t->dtype);
-        char *copy = oct_alloc_n(d->a, (size_t)runs, bytes); /* io is not const: outputs are written through it */
-        memcpy(copy, data->in[i].data, (size_t)runs * bytes);
-        s[k++] = (struct stream){copy, bytes};
+    const unsigned workers = oct_workers(d->cx, runs);
+    struct team t = {.n = n, .data = data, .out = out, .worker = oct_alloc_n(d->a, workers, sizeof *t.worker)};
+    for (unsigned w = 0; w < workers; w++) {
+        t.worker[w].io = OCT_NEW_N(d->a, void *, data->nin + out->n);
+        t.worker[w].arena = drv_aligned(oct_alloc(d->a, n->arena_bytes + 256));
+        for (uint32_t i = 0; i < data->nin; i++) t.worker[w].io[i] = oct_alloc(d->a, oct_input_bytes(&data->in[i]) + 64);
     }
-    for (uint32_t i = 0; i < out->n; i++) {
-        const struct oct_type *t = &out->r[i].type;
-        s[k++] = (struct stream){out->r[i].data, (size_t)oct_type_elements(t, 1) * oct_dtype_size(t->dtype)};
-    }
-    if (run_all(d, n, s, k, runs)) return true;
+    drv_progress_begin(&t.progress, d->verb->name, runs);
+    oct_share(d->cx, runs, run_one, &t);
+    drv_progress_end(&t.progress);
+    if (!t.failed) return true;
     oct_internal(d->cx, (struct oct_span){0, 0, 0}, "the compiled model returned an error");
 }

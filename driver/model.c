@@ -1,5 +1,7 @@
 /* model.c - what verbs share about models: reading them under the options that rule quantization, fitting data to their inputs,
  * running passes with dumps. */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cc.h"
@@ -56,6 +58,7 @@ struct oct_module *drv_read_model(struct drv *d, const char *path) {
     set_option(m, OCT_OPT_permute_channels, d->o.permute_channels);
     set_option(m, OCT_OPT_nudge_scales, d->o.nudge_scales);
     set_option(m, OCT_OPT_quantize, d->o.quantize);
+    if (d->o.dynamic) add_rule(m, OCT_Q_act, OCT_ACT_DYNAMIC);
     if (!add_observer(d, m)) return NULL;
     add_rule(m, OCT_Q_act_range, d->o.act_range);
     add_rule(m, OCT_Q_saturation, d->o.saturation);
@@ -74,6 +77,45 @@ size_t drv_name_length(const char *s) {
     return s[n] == '=' && !(s[0] >= '0' && s[0] <= '9') && s[0] != '.' ? n : 0;
 }
 
+static bool number(const char **p, int64_t *out) {
+    char *end;
+    errno = 0;
+    *out = **p >= '0' && **p <= '9' ? strtoll(*p, &end, 10) : -1;
+    if (*out < 0 || errno) return false;
+    *p = end;
+    return true;
+}
+
+bool drv_samples(struct drv *d, int64_t n, int64_t *from, int64_t *to) {
+    const char *p = d->o.samples, *const colon = p ? strchr(p, ':') : NULL;
+    int64_t part, parts;
+    *from = 0;
+    *to = n;
+    if (!p) return true;
+    if (!colon) {
+        if (!number(&p, &part) || *p++ != '/' || !number(&p, &parts) || *p || part < 1 || part > parts || parts > INT32_MAX)
+            return drv_misuse(d, "--samples wants FROM:TO, or K/N with K from 1 to N, not '%s'", d->o.samples);
+        *from = n / parts * (part - 1) + n % parts * (part - 1) / parts; /* n (part - 1) / parts, rounded down */
+        *to = n / parts * part + n % parts * part / parts;
+    } else if ((p != colon && !number(&p, from)) || *p++ != ':' || (*p && !number(&p, to)) || *p)
+        return drv_misuse(d, "--samples wants FROM:TO, or K/N with K from 1 to N, not '%s'", d->o.samples);
+    if (*from < *to && *to <= n) return true;
+    oct_error(d->cx, nowhere, OCT_E4004, "--samples %s: there are none; the data have %lld samples", d->o.samples, (long long)n);
+    return false;
+}
+
+/* --samples takes the same part of all arrays. */
+static bool slice(struct drv *d, const struct drv_arrays *x) {
+    int64_t from, to;
+    for (int i = 0; i < x->n && d->o.samples; i++) {
+        if (x->x[i].rank < 1 || x->x[i].dim[0] != x->x[0].dim[0])
+            return drv_misuse(d, "--samples takes data of equal length: '%s' and '%s' differ", x->x[0].name, x->x[i].name);
+        if (!drv_samples(d, x->x[i].dim[0], &from, &to)) return false;
+        oct_array_slice(&x->x[i], from, to);
+    }
+    return true;
+}
+
 bool drv_read_arrays(struct drv *d, const char *option, const struct drv_list *paths, struct drv_arrays *out) {
     *out = (struct drv_arrays){.option = option, .n = paths->n};
     out->x = OCT_NEW_N(d->a, struct oct_array, paths->n);
@@ -87,7 +129,7 @@ bool drv_read_arrays(struct drv *d, const char *option, const struct drv_list *p
         }
         if (!oct_npy_read(d->cx, d->a, path, &out->x[i])) return false;
     }
-    return true;
+    return slice(d, out);
 }
 
 /* "'a', 'b'": the inputs, for messages. */
@@ -127,8 +169,8 @@ bool drv_fit(struct drv *d, const struct drv_arrays *x, const struct oct_module 
         if (!a)
             return drv_misuse(d, "no data for input '%s': %s %s=X.npy (inputs: %s)", n->name, x->option, n->name,
                               input_names(d, m));
-        if (!oct_data_fit(d->cx, d->a, a, n, &in[k].data, &samples[k])) return false;
-        in[k++].input = n;
+        if (!oct_data_fit(d->cx, d->a, a, n, &in[k], &samples[k])) return false;
+        k++;
     }
     const int64_t chunk = oct_dataset_chunk(in, inputs);
     for (k = 0; k < inputs; k++) {
@@ -155,11 +197,11 @@ static int row_of(const char *label) {
     return -1;
 }
 
-bool drv_is_calibrated(const struct oct_module *m) {
-    return row_of(m->after) >= row_of(oct_wants_repair(m) ? "repair_layers" : "calibrate");
-}
+bool drv_is_calibrated(const struct oct_module *m) { return row_of(m->after) >= row_of("calibrate"); }
 
 bool drv_holds_quantized(const struct oct_module *m) {
+    for (uint32_t i = 0; i < m->nrules; i++) /* or will without data */
+        if ((m->rule[i].set >> OCT_Q_act & 1) && m->rule[i].q.act == OCT_ACT_DYNAMIC) return true;
     OCT_FOR_NODES(m, n) {
         if (n->op == OCT_OP_observe || n->type.q) return true;
     }
@@ -228,7 +270,8 @@ bool drv_rewrite(struct drv *d, struct oct_module *m) {
     } else if (d->o.data.n) {
         if (!drv_data(d) || !drv_fit(d, d->data, m, &data)) return false;
         run.data = &data;
-        if (drv_engine_of(d) != DRV_ENGINE_INTERP) run.observe = drv_observe, run.observe_user = d;
+        run.observe = drv_observe;
+        run.observe_user = d;
     }
     struct oct_stats stats;
     oct_stats_init(&stats, d->a);

@@ -236,8 +236,10 @@ static double energy_of_shift(const struct drv_layer *l, const double *shift) {
 static bool compiled(struct drv *d, const struct drv_comparison *c, const struct drv_report *r, struct drv_results *out) {
     struct oct_module *all = oct_module_clone(c->b, d->cx);
     struct oct_input_data *in = OCT_NEW_N(d->a, struct oct_input_data, c->data_b->nin);
-    for (uint32_t i = 0; i < c->data_b->nin; i++)
-        in[i] = (struct oct_input_data){oct_find_value(all, c->data_b->in[i].input->name), c->data_b->in[i].data};
+    for (uint32_t i = 0; i < c->data_b->nin; i++) {
+        in[i] = c->data_b->in[i];
+        in[i].input = oct_find_value(all, in[i].input->name);
+    }
     const struct oct_dataset fitted = {in, c->data_b->nin, c->data_b->samples};
     all->noutputs = 0;
     for (int i = 0; i < r->nlayers; i++)

@@ -18,7 +18,12 @@ int64_t drv_class(const struct drv_result *r, int64_t i) {
 
 bool drv_read_labels(struct drv *d, int64_t samples, const int64_t **out) {
     struct oct_array x;
+    int64_t from, to;
     if (!oct_npy_read(d->cx, d->a, d->o.labels, &x)) return false;
+    if (d->o.samples && x.rank > 0) {
+        if (!drv_samples(d, x.dim[0], &from, &to)) return false;
+        oct_array_slice(&x, from, to);
+    }
     int64_t n = 1, *v = OCT_NEW_N(d->a, int64_t, samples);
     for (int i = 0; i < x.rank; i++) n *= x.dim[i];
     const bool integers = x.type != OCT_NPY_F32 && x.type != OCT_NPY_F64;

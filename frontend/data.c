@@ -10,11 +10,12 @@ static const struct oct_span nowhere;
 
 static const struct {
     const char *name;
+    size_t size;
     int dtype; /* enum oct_dtype with the same elements, or -1 */
 } types[OCT_NPY_TYPE_COUNT] = {
-    [OCT_NPY_F32] = {"f32", OCT_F32}, [OCT_NPY_F64] = {"f64", -1},      [OCT_NPY_I8] = {"i8", OCT_I8},
-    [OCT_NPY_U8] = {"u8", OCT_U8},    [OCT_NPY_I16] = {"i16", OCT_I16}, [OCT_NPY_I32] = {"i32", OCT_I32},
-    [OCT_NPY_I64] = {"i64", OCT_I64}};
+    [OCT_NPY_F32] = {"f32", 4, OCT_F32}, [OCT_NPY_F64] = {"f64", 8, -1},      [OCT_NPY_I8] = {"i8", 1, OCT_I8},
+    [OCT_NPY_U8] = {"u8", 1, OCT_U8},    [OCT_NPY_I16] = {"i16", 2, OCT_I16}, [OCT_NPY_I32] = {"i32", 4, OCT_I32},
+    [OCT_NPY_I64] = {"i64", 8, OCT_I64}};
 
 static bool is_float(enum oct_npy_type t) { return t == OCT_NPY_F32 || t == OCT_NPY_F64; }
 
@@ -59,7 +60,7 @@ static int64_t nearest(enum oct_dtype t, double d, bool *exact) {
     return v;
 }
 
-/* Elements that changed. */
+/* Tells how many elements changed. */
 static int64_t convert(const struct oct_array *x, int64_t n, const struct oct_type *t, bool as_codes, void *to) {
     int64_t changed = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -112,27 +113,70 @@ static bool fit_shape(struct oct_ctx *cx, struct oct_arena *a, const struct oct_
     return false;
 }
 
+/* An array as an input takes it. Nothing of it is kept in memory: a run is copied or converted when it is read. */
+struct source {
+    struct oct_array x;
+    struct oct_type type;
+    int64_t each; /* elements of one run */
+    bool same, as_codes;
+};
+
+static const void *place(const struct oct_array *x, int64_t element) {
+    return (const unsigned char *)x->data + (size_t)element * types[x->type].size;
+}
+
+/* Elements [at, at + n) of the array, converted; tells how many changed. */
+static int64_t fetch_converted(const struct source *s, int64_t at, int64_t n, unsigned char *to) {
+    enum { PIECE = 2048 };
+    int64_t elements[PIECE], changed = 0; /* as the file has them: at most 8 bytes each */
+    struct oct_array piece = s->x;
+    piece.data = elements;
+    for (int64_t done = 0, k; done < n; done += k) {
+        k = n - done < PIECE ? n - done : PIECE;
+        oct_file_fetch(&s->x.file, place(&s->x, at + done), (size_t)k * types[s->x.type].size, elements);
+        changed += convert(&piece, k, &s->type, s->as_codes, to + (size_t)done * oct_dtype_size(s->type.dtype));
+    }
+    return changed;
+}
+
+static void read_run(const void *source, int64_t run, void *to) {
+    const struct source *s = source;
+    const int64_t at = run * s->each;
+    if (s->same) oct_file_fetch(&s->x.file, place(&s->x, at), (size_t)s->each * types[s->x.type].size, to);
+    else fetch_converted(s, at, s->each, to);
+}
+
+/* How many of n elements change when they are read. */
+static int64_t count_changes(const struct source *s, int64_t n) {
+    enum { PIECE = 2048 };
+    int64_t changed = 0, ignored[PIECE];
+    for (int64_t at = 0; at < n; at += PIECE)
+        changed += fetch_converted(s, at, n - at < PIECE ? n - at : PIECE, (unsigned char *)ignored);
+    return changed;
+}
+
 bool oct_data_fit(struct oct_ctx *cx, struct oct_arena *a, const struct oct_array *x, const struct oct_node *input,
-                  const void **data, int64_t *samples) {
+                  struct oct_input_data *out, int64_t *samples) {
     const struct oct_type *t = &input->type;
     if (!fit_shape(cx, a, x, input, samples)) return false;
     int64_t n = 1;
     for (int i = 0; i < x->rank; i++) n *= x->dim[i]; /* the file holds them: no overflow */
-    if (types[x->type].dtype == (int)t->dtype) {
-        *data = x->data;
+    /* Integers of the code's own width are codes, whatever the sub-byte type; all else are real values. */
+    const bool sub_byte = (t->dtype == OCT_I4 && x->type == OCT_NPY_I8) || (t->dtype == OCT_U4 && x->type == OCT_NPY_U8);
+    struct source *s = OCT_NEW(a, struct source);
+    *s = (struct source){.x = *x, .type = *t, .each = oct_type_elements(t, 1)};
+    s->same = types[x->type].dtype == (int)t->dtype;
+    s->as_codes = !t->q || sub_byte;
+    *out = (struct oct_input_data){.input = input, .data = s->same ? x->data : NULL, .read = read_run, .source = s};
+    if (s->same) {
         if (t->q && t->dtype == OCT_U8 && (t->q->scale[0] != 1 || oct_zero(t->q, 0) != 0)) /* pixels look the same */
             oct_note(cx, nowhere,
                      "%s: u8 data are taken as codes of input '%s' (scale %g, zero point %d); real values must be f32", x->name,
                      input->name, (double)t->q->scale[0], (int)oct_zero(t->q, 0));
         return true;
     }
-    /* Integers of the code's own width are codes, whatever the sub-byte type; all else are real values. */
-    const bool sub_byte = (t->dtype == OCT_I4 && x->type == OCT_NPY_I8) || (t->dtype == OCT_U4 && x->type == OCT_NPY_U8);
-    const bool as_codes = !t->q || sub_byte;
-    void *to = oct_alloc_n(a, (size_t)n, oct_dtype_size(t->dtype));
-    const int64_t changed = convert(x, n, t, as_codes, to);
-    *data = to;
-    if (!as_codes)
+    const int64_t changed = count_changes(s, n);
+    if (!s->as_codes)
         oct_note(cx, nowhere, "%s: %s values were quantized with the parameters of input '%s'%s", x->name, types[x->type].name,
                  input->name, is_float(x->type) ? "" : "; codes must be given in its own element type");
     if (changed)

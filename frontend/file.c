@@ -68,9 +68,9 @@ static void note_file(struct oct_ctx *cx, const char *path) {
     cx->files[cx->nfiles++] = oct_strdup(oct_own(cx), path);
 }
 
-/* Takes the open regular file h->fd in. */
+/* Takes the open regular file h->fd in; it stays open if it is mapped and `keep` says so. */
 static bool take(struct oct_ctx *cx, struct held *h, size_t size, struct oct_span at, const char *name, const char *path,
-                 struct oct_bytes *out) {
+                 bool keep, struct oct_bytes *out) {
     if (size >= MAP_FROM) {
         void *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, h->fd, 0);
         if (p == MAP_FAILED) return failed(cx, at, name, "map");
@@ -82,9 +82,10 @@ static bool take(struct oct_ctx *cx, struct held *h, size_t size, struct oct_spa
         if (!read_all(h->fd, p, size)) return failed(cx, at, name, "read");
         *out = (struct oct_bytes){p, size};
     }
+    note_file(cx, path);
+    if (keep && h->map) return true;
     close(h->fd);
     h->fd = -1;
-    note_file(cx, path);
     return true;
 }
 
@@ -107,9 +108,7 @@ static bool read_stdin(struct oct_ctx *cx, struct oct_bytes *out) {
     return true;
 }
 
-bool oct_read_file(struct oct_ctx *cx, const char *path, struct oct_bytes *out) {
-    if (strcmp(path, "-") == 0) return read_stdin(cx, out);
-    struct held *h = hold(cx);
+static bool open_named(struct oct_ctx *cx, const char *path, struct held *h, bool keep, struct oct_bytes *out) {
     struct stat st;
     h->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* NONBLOCK: a FIFO must not hang us */
     if (h->fd < 0 || fstat(h->fd, &st) != 0) return failed(cx, nowhere, path, "open");
@@ -117,7 +116,40 @@ bool oct_read_file(struct oct_ctx *cx, const char *path, struct oct_bytes *out) 
         oct_error(cx, nowhere, OCT_E7002, "'%s' is %s, not a regular file", path, S_ISDIR(st.st_mode) ? "a folder" : "special");
         return false;
     }
-    return take(cx, h, (size_t)st.st_size, nowhere, path, path, out);
+    return take(cx, h, (size_t)st.st_size, nowhere, path, path, keep, out);
+}
+
+bool oct_read_file(struct oct_ctx *cx, const char *path, struct oct_bytes *out) {
+    return strcmp(path, "-") == 0 ? read_stdin(cx, out) : open_named(cx, path, hold(cx), false, out);
+}
+
+bool oct_open_file(struct oct_ctx *cx, const char *path, struct oct_file *out) {
+    struct held *h = hold(cx);
+    *out = (struct oct_file){0};
+    if (strcmp(path, "-") == 0) return read_stdin(cx, &out->bytes);
+    if (!open_named(cx, path, h, true, &out->bytes)) return false;
+    out->open = h->fd >= 0;
+    out->fd = h->fd;
+    return true;
+}
+
+void oct_file_fetch(const struct oct_file *f, const void *from, size_t len, void *to) {
+    const size_t at = f->open ? (size_t)((const uint8_t *)from - f->bytes.data) : 0;
+    size_t got = 0;
+    while (f->open && got < len) {
+        const ssize_t n = pread(f->fd, (uint8_t *)to + got, len - got, (off_t)(at + got));
+        if (n <= 0) break;
+        got += (size_t)n;
+    }
+    if (got < len) memcpy((uint8_t *)to + got, (const uint8_t *)from + got, len - got); /* a file cut off meanwhile: SIGBUS */
+}
+
+void oct_file_forget(const struct oct_file *f) {
+    union {
+        const void *from;
+        void *to;
+    } map = {f->bytes.data}; /* nothing is written: the map is read only */
+    if (f->open) madvise(map.to, f->bytes.len, MADV_DONTNEED);
 }
 
 /* ---- beneath ------------------------------------------------------------------------------------------------------ */
@@ -190,7 +222,7 @@ bool oct_read_beneath(struct oct_ctx *cx, const char *model_path, const char *na
         else if (h->fd < 0 || fstat(h->fd, &st) != 0) return failed(cx, at, name, "open");
         else if (!S_ISREG(st.st_mode)) why = "it is not a regular file";
         else if (st.st_nlink != 1) why = "the file has more than one link";
-        else return take(cx, h, (size_t)st.st_size, at, name, oct_sprintf(oct_own(cx), "%s/%s", folder, name), out);
+        else return take(cx, h, (size_t)st.st_size, at, name, oct_sprintf(oct_own(cx), "%s/%s", folder, name), false, out);
     }
     oct_error(cx, at, OCT_E4006, "refused to read '%s': %s", name, why);
     oct_help(cx, "a model may only name regular files in or beneath its own folder; copy the file there");

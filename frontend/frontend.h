@@ -15,6 +15,16 @@ struct oct_bytes {
 /* Maps or reads a file that the user named ("-": stdin), for the life of the context. Regular files only, unless stdin.
  * Missing: exit 66; unreadable: exit 74. */
 bool oct_read_file(struct oct_ctx *cx, const char *path, struct oct_bytes *out);
+/* The same of a file that is read piece by piece: what oct_file_fetch copies out of bytes is read, not mapped, so that who goes
+ * through a large file once takes no more memory for a larger one. From any thread. */
+struct oct_file {
+    struct oct_bytes bytes;
+    bool open; /* fd is open, for the life of the context; else the bytes lie in memory */
+    int fd;
+};
+bool oct_open_file(struct oct_ctx *cx, const char *path, struct oct_file *out);
+void oct_file_fetch(const struct oct_file *f, const void *from, size_t len, void *to);
+void oct_file_forget(const struct oct_file *f); /* pages of bytes that were touched leave memory; they can be read again */
 /* Opens `name`, which a model file mentions, strictly beneath the folder of `model_path`: no "..", no absolute path, no symlink
  * anywhere, regular file, one link (openat2 RESOLVE_BENEATH | NO_SYMLINKS, with a checked walk where the kernel lacks it). */
 bool oct_read_beneath(struct oct_ctx *cx, const char *model_path, const char *name, struct oct_span at, struct oct_bytes *out);
@@ -77,15 +87,20 @@ struct oct_array {
     int rank;
     int64_t dim[OCT_MAX_RANK];
     const void *data;      /* C order, little-endian */
+    struct oct_file file;  /* that data lie in, when it is open; else they lie in memory */
     const char *name;      /* file it came from, for messages */
 };
 bool oct_npy_read(struct oct_ctx *cx, struct oct_arena *a, const char *path, struct oct_array *out);
 bool oct_npy_parse(struct oct_ctx *cx, struct oct_bytes file, const char *name, struct oct_array *out);
 void oct_npy_write(struct oct_text *out, const struct oct_array *x);
 /* Data for one model input: checks that dim[1..] equal the input's (axis 0 is the samples), converts f64/f32/u8/i8/i64 to the
- * input's dtype; a lossy conversion warns with how many elements changed; float data for a quantized input is quantized with its
- * parameters (with a note). *samples gets dim[0]. */
-bool oct_data_fit(struct oct_ctx *cx, struct oct_arena *a, const struct oct_array *x, const struct oct_node *input, const void **data, int64_t *samples);
+ * input's dtype, run by run as they are read; a lossy conversion warns with how many elements change; float data for a quantized
+ * input is quantized with its parameters (with a note). *samples gets dim[0]. */
+struct oct_input_data;
+bool oct_data_fit(struct oct_ctx *cx, struct oct_arena *a, const struct oct_array *x, const struct oct_node *input,
+                  struct oct_input_data *out, int64_t *samples);
+/* Leaves samples [from, to) of axis 0, 0 <= from < to <= dim[0]. */
+void oct_array_slice(struct oct_array *x, int64_t from, int64_t to);
 
 /* ---- quantization rules and statistics (qconfig.c, stats_file.c) ----------------------------------------------------------- */
 

@@ -35,6 +35,18 @@ void oct_import_from(struct oct_arena *a, struct oct_attrs *at, const char *name
     OCT_SET(*at, from, strlen(source) > FROM_MAX ? oct_strndup(a, source, FROM_MAX) : source);
 }
 
+struct oct_node *oct_import_node(struct oct_module *m, const char *source, const char *suffix, enum oct_op op,
+                                 struct oct_node *const *operand, int n, const struct oct_attrs *given,
+                                 const struct oct_type *declared, struct oct_span span) {
+    struct oct_attrs at;
+    if (given) at = *given;
+    else oct_attrs_init(&at);
+    const char *readable = oct_import_readable(source),
+               *name = oct_fresh_value_name(m, *suffix ? oct_sprintf(m->arena, "%.48s%s", readable, suffix) : readable);
+    if (!*suffix) oct_import_from(m->arena, &at, name, source);
+    return oct_build(m, op, name, operand, n, &at, declared, span);
+}
+
 void oct_import_gather(void *to, const void *from, size_t size, int rank, const int64_t *dim, const int64_t *stride) {
     int64_t index[OCT_MAX_RANK] = {0}, n = 1, offset = 0;
     for (int i = 0; i < rank; i++) n *= dim[i];

@@ -13,6 +13,11 @@ const char *oct_import_model_name(struct oct_arena *a, const char *path);
 const char *oct_import_readable(const char *source);
 /* Sets `from` where the source's name is not the value's. */
 void oct_import_from(struct oct_arena *a, struct oct_attrs *at, const char *name, const char *source);
+/* A node for the value `source` of the file, or, with a suffix, on the way to it, which is named after it. Attributes may be NULL;
+ * `declared` is needed for quantized results only. NULL when the module refuses it. */
+struct oct_node *oct_import_node(struct oct_module *m, const char *source, const char *suffix, enum oct_op op,
+                                 struct oct_node *const *operand, int n, const struct oct_attrs *given,
+                                 const struct oct_type *declared, struct oct_span span);
 /* Elements copied in the order that per-axis strides (in elements, of the source) give. */
 void oct_import_gather(void *to, const void *from, size_t size, int rank, const int64_t *dim, const int64_t *stride);
 /* Weights that were taken in another form leave the original, and what only moved or dequantized it, without use. */

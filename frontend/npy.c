@@ -163,9 +163,21 @@ bool oct_npy_parse(struct oct_ctx *cx, struct oct_bytes file, const char *name, 
     return true;
 }
 
+void oct_array_slice(struct oct_array *x, int64_t from, int64_t to) {
+    size_t row = types[x->type].size;
+    for (int i = 1; i < x->rank; i++) row *= (size_t)x->dim[i];
+    x->data = (const uint8_t *)x->data + (size_t)from * row;
+    x->dim[0] = to - from;
+}
+
 bool oct_npy_read(struct oct_ctx *cx, struct oct_arena *a, const char *path, struct oct_array *out) {
-    struct oct_bytes file;
-    return oct_read_file(cx, path, &file) && oct_npy_parse(cx, file, oct_strdup(a, strcmp(path, "-") ? path : "<stdin>"), out);
+    struct oct_file file;
+    if (!oct_open_file(cx, path, &file)) return false;
+    if (!oct_npy_parse(cx, file.bytes, oct_strdup(a, strcmp(path, "-") ? path : "<stdin>"), out)) return false;
+    const uintptr_t at = (uintptr_t)out->data, begin = (uintptr_t)file.bytes.data;
+    if (at >= begin && at <= begin + file.bytes.len) out->file = file; /* else it was copied */
+    oct_file_forget(&file);
+    return true;
 }
 
 void oct_npy_write(struct oct_text *out, const struct oct_array *x) {

@@ -102,13 +102,7 @@ static struct oct_node *build(struct oct_onnx *im, const char *source, const cha
                               const struct oct_type *declared) {
     for (int i = 0; i < n; i++)
         if (!operand[i] && im->failed) return NULL; /* an operand that was refused */
-    struct oct_attrs at;
-    if (given) at = *given;
-    else oct_attrs_init(&at);
-    const char *base = *suffix ? oct_sprintf(im->a, "%.48s%s", oct_import_readable(source), suffix) : oct_import_readable(source);
-    const char *name = oct_fresh_value_name(im->m, base);
-    if (!*suffix) oct_import_from(im->a, &at, name, source);
-    struct oct_node *node = oct_build(im->m, op, name, operand, n, &at, declared, im->span);
+    struct oct_node *node = oct_import_node(im->m, source, suffix, op, operand, n, given, declared, im->span);
     if (!node) {
         oct_note(im->cx, im->span, "in ONNX %s", node_text(im));
         im->failed = true;
@@ -135,7 +129,9 @@ bool oct_onnx_emit(struct oct_onnx *im, enum oct_op op, struct oct_node *const *
 
 struct oct_node *oct_onnx_step(struct oct_onnx *im, const char *suffix, enum oct_op op, struct oct_node *const *operand, int n,
                                const struct oct_attrs *at, const struct oct_type *declared) {
-    return build(im, im->out[0]->name, suffix, op, operand, n, at, declared);
+    int i = 0; /* the first result that is wanted: LSTM and the like may have its later ones alone */
+    while (!im->out[i]) i++;
+    return build(im, im->out[i]->name, suffix, op, operand, n, at, declared);
 }
 
 bool oct_onnx_alias(struct oct_onnx *im) {
@@ -228,7 +224,11 @@ static bool check_form(struct oct_onnx *im, const struct oct_onnx_op *op) {
         oct_onnx_invalid(im, "%d inputs, but %d to %d are allowed", im->nin, op->min_in, op->max_in);
     for (int i = 0; i < op->min_in && i < im->nin; i++)
         if (!im->in[i]) oct_onnx_invalid(im, "input %d is left out", i);
-    if (im->nout < 1 || !im->out[0]) return oct_onnx_invalid(im, "no result");
+    const bool each =
+        op->to == OCT_OP_lstm || op->to == OCT_OP_gru || op->to == OCT_OP_dynamic_quantize; /* result may be left out */
+    bool any = false;
+    for (int i = 0; i < im->nout && (each || i == 0); i++) any |= im->out[i] != NULL;
+    if (!any) return oct_onnx_invalid(im, "no result");
     for (int i = op->max_out; i < im->nout; i++)
         if (im->out[i])
             oct_onnx_unsupported(im, "export the model for inference", "result %d (%s) is not one that octavo computes", i,
@@ -341,6 +341,9 @@ static const struct oct_quant *input_quant(struct oct_onnx *im, const OctOnnx__G
             const struct oct_quant *q = oct_onnx_qlinear_input(im, name, t, &reads);
             if (reads) return q && moved && q->axis >= 0 ? NULL : q;
         }
+        if (op && op->build == oct_onnx_build_integer) /* numbers, less a zero point that is an input too */
+            for (size_t k = 0; k < n->n_input; k++)
+                if (!strcmp(n->input[k], name)) return oct_quant_tensor(im->a, 1, 0);
         if (strcmp(n->input[0], name)) continue;
         if (op && oct_op_info(op->to)->flags & OCT_MOVES) {
             name = n->output[0];
@@ -353,6 +356,15 @@ static const struct oct_quant *input_quant(struct oct_onnx *im, const OctOnnx__G
         return q && moved && q->axis >= 0 ? NULL : q;
     }
     return NULL;
+}
+
+/* Numbers of rows that Gather takes stand for nothing but themselves. */
+static bool counts_rows(const OctOnnx__Graph *g, const char *name) {
+    for (size_t i = 0; i < g->n_node; i++) {
+        const OctOnnx__Node *n = g->node[i];
+        if (n->op_type && !strcmp(n->op_type, "Gather") && n->n_input == 2 && !strcmp(n->input[1], name)) return true;
+    }
+    return false;
 }
 
 static bool import_input(struct oct_onnx *im, const OctOnnx__Graph *g, const OctOnnx__Value *v) {
@@ -371,13 +383,15 @@ static bool import_input(struct oct_onnx *im, const OctOnnx__Graph *g, const Oct
         oct_onnx_tell_type(im, type, "f32");
         type = ONNX_FLOAT;
     }
-    if (!oct_onnx_dtype(type, &t.dtype))
+    const bool rows = (type == ONNX_INT64 || type == ONNX_INT32) && counts_rows(g, name);
+    if (rows) t.dtype = type == ONNX_INT64 ? OCT_I64 : OCT_I32;
+    else if (!oct_onnx_dtype(type, &t.dtype))
         return input_error(im, OCT_E3009, name, oct_sprintf(im->a, "its elements are of type %s", oct_onnx_type_name(type)),
                            "octavo reads float, bool, int8, uint8, int16, uint16, int32");
     if (!tt->shape)
         return input_error(im, OCT_E3009, name, "has no shape", "export with a shape; only dimension 0 may be symbolic");
     if (!input_dims(im, name, tt->shape, &t)) return false;
-    if (t.dtype != OCT_F32) {
+    if (t.dtype != OCT_F32 && !rows) {
         t.q = input_quant(im, g, name, &t);
         im->node = NULL;
         if (!t.q)

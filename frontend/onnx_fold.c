@@ -181,7 +181,8 @@ bool oct_onnx_fold_cast(struct oct_onnx *im, struct oct_onnx_const *out) {
     const struct oct_onnx_const *c = im->in[0]->c;
     int32_t to = (int32_t)oct_onnx_attr_int(im, "to", 0);
     if (!c || im->failed) return false;
-    if (!oct_onnx_size(to)) return oct_onnx_unsupported(im, NULL, "it casts to %s", oct_onnx_type_name(to));
+    if (!oct_onnx_size(to) || to == ONNX_INT4 || to == ONNX_UINT4)
+        return oct_onnx_unsupported(im, NULL, "it casts to %s", oct_onnx_type_name(to));
     if (to == ONNX_UINT32 || to == ONNX_UINT64 || (c->has_n && to == ONNX_INT32)) to = ONNX_INT64;
     if (to == ONNX_FLOAT16 || to == ONNX_BFLOAT16 || to == ONNX_DOUBLE) {
         oct_onnx_tell_type(im, to, "f32");

@@ -24,7 +24,9 @@ enum oct_onnx_type {
     ONNX_DOUBLE = 11,
     ONNX_UINT32 = 12,
     ONNX_UINT64 = 13,
-    ONNX_BFLOAT16 = 16
+    ONNX_BFLOAT16 = 16,
+    ONNX_UINT4 = 21,
+    ONNX_INT4 = 22
 };
 
 /* A tensor whose elements are known: an initializer or a folded value. In has_n tensors (INT64, from Shape of a value with a
@@ -174,6 +176,10 @@ struct oct_onnx_op {
     enum oct_op to;          /* for handlers that serve several operators */
 };
 bool oct_onnx_build_qlinear(struct oct_onnx *im);
+bool oct_onnx_build_integer(struct oct_onnx *im);
+/* The convolution at work on these operands (b may be NULL) as result 0; declared: for sums that stay integers. */
+bool oct_onnx_conv_of(struct oct_onnx *im, struct oct_node *x, struct oct_node *w, struct oct_node *b,
+                      const struct oct_type *declared);
 const struct oct_onnx_op *oct_onnx_op_find(const char *domain, const char *name); /* domain NULL: the standard's */
 /* Names of all operators, NULL-terminated, for advice. */
 const char *const *oct_onnx_op_names(size_t *n);

@@ -67,9 +67,9 @@ static struct oct_node *add_height(struct oct_onnx *im, const char *suffix, stru
 
 /* The windowed op as result 0; over three axes through four. */
 static bool windowed(struct oct_onnx *im, enum oct_op op, struct oct_node **operand, int n, const struct oct_attrs *at,
-                     int spatial) {
-    if (spatial == 2) return oct_onnx_emit(im, op, operand, n, at, NULL);
-    struct oct_node *y = oct_onnx_step(im, ".2d", op, operand, n, at, NULL);
+                     const struct oct_type *declared, int spatial) {
+    if (spatial == 2) return oct_onnx_emit(im, op, operand, n, at, declared);
+    struct oct_node *y = oct_onnx_step(im, ".2d", op, operand, n, at, declared);
     struct oct_attrs squeeze;
     oct_attrs_init(&squeeze);
     OCT_SET(squeeze, axes, ((struct oct_ints){1, {2}}));
@@ -103,7 +103,11 @@ oct_onnx_handler oct_onnx_build_conv, oct_onnx_build_gemm, oct_onnx_build_matmul
 
 bool oct_onnx_build_conv(struct oct_onnx *im) {
     struct oct_node *x = oct_onnx_float_operand(im, 0), *w = weights(im, 1), *b = oct_onnx_has(im, 2) ? weights(im, 2) : NULL;
-    if (im->failed) return false;
+    return !im->failed && oct_onnx_conv_of(im, x, w, b, NULL);
+}
+
+bool oct_onnx_conv_of(struct oct_onnx *im, struct oct_node *x, struct oct_node *w, struct oct_node *b,
+                      const struct oct_type *declared) {
     int spatial = spatial_of(im, x);
     if (!spatial) return false;
     if (w->type.rank != spatial + 2)
@@ -125,7 +129,7 @@ bool oct_onnx_build_conv(struct oct_onnx *im) {
         w = add_height(im, ".w", w);
         if (!x || !w) return false;
     }
-    return windowed(im, OCT_OP_conv2d, (struct oct_node *[]){x, w, b}, b ? 3 : 2, &at, spatial);
+    return windowed(im, OCT_OP_conv2d, (struct oct_node *[]){x, w, b}, b ? 3 : 2, &at, declared, spatial);
 }
 
 /* C of Gemm as the bias of dense: one element for each of `o` outputs; NULL when it is something else (no report). */
@@ -247,7 +251,7 @@ bool oct_onnx_build_pool(struct oct_onnx *im) {
     if (oct_onnx_attr_int(im, "ceil_mode", 0)) OCT_SET(at, ceil, true);
     if (average && oct_onnx_attr_int(im, "count_include_pad", 0)) OCT_SET(at, count_pad, true);
     if (spatial == 1 && !(x = add_height(im, ".x", x))) return false;
-    return windowed(im, im->op->to, &x, 1, &at, spatial);
+    return windowed(im, im->op->to, &x, 1, &at, NULL, spatial);
 }
 
 bool oct_onnx_build_global_pool(struct oct_onnx *im) {
@@ -268,5 +272,5 @@ bool oct_onnx_build_global_pool(struct oct_onnx *im) {
     OCT_MARK(at, kernel);
     for (int i = 0; i < spatial; i++) at.kernel[2 - spatial + i] = x->type.dim[2 + i];
     if (spatial == 1 && !(x = add_height(im, ".x", x))) return false;
-    return windowed(im, OCT_OP_max_pool2d, &x, 1, &at, spatial);
+    return windowed(im, OCT_OP_max_pool2d, &x, 1, &at, NULL, spatial);
 }

@@ -74,7 +74,7 @@ static bool result_type(struct oct_onnx *im, const int64_t *dim, int rank, struc
     *t = (struct oct_type){.rank = rank};
     memcpy(t->dim, dim, (size_t)rank * sizeof *dim);
     if (!oct_onnx_dtype(type ? type : ONNX_UINT8, &t->dtype) || t->dtype == OCT_F32)
-        return oct_onnx_unsupported(im, "octavo reads codes of int8, uint8, int16 and uint16", "its codes are %s",
+        return oct_onnx_unsupported(im, "octavo reads codes of int4, uint4, int8, uint8, int16 and uint16", "its codes are %s",
                                     oct_onnx_type_name(type));
     t->q = oct_onnx_quant(im, t);
     return t->q != NULL;
@@ -117,7 +117,36 @@ static struct oct_node *codes_under(struct oct_onnx *im, int input, const struct
     return NULL;
 }
 
+/* Rows of a fixed table of codes, gathered as numbers and moved since, get their parameters here: the gather, which dequantizes,
+ * and what moves them are built anew. n: how many moves, the last first. */
+enum { MOST_MOVED = 8 };
+static const struct oct_node *gathered(const struct oct_onnx *im, const struct oct_node **move, int *n) {
+    const struct oct_node *x = im->in[0]->node;
+    for (*n = 0; x && *n < MOST_MOVED && (oct_op_info(x->op)->flags & OCT_MOVES); x = x->operand[0]) move[(*n)++] = x;
+    const bool table = x && x->op == OCT_OP_gather && x->operand[0]->op == OCT_OP_const && x->operand[0]->type.q;
+    return table ? x : NULL;
+}
+static bool build_rows(struct oct_onnx *im, const struct oct_node *g, const struct oct_node *const *move, int n) {
+    const struct oct_node *table = g->operand[0];
+    struct oct_type t = table->type;
+    t.q = oct_onnx_quant(im, &t);
+    if (!t.q) return false;
+    if (t.q->axis >= 0) return oct_onnx_unsupported(im, "give the table one scale", "its table has several scales");
+    struct oct_node *w = oct_build_const(im->m, oct_fresh_const_name(im->m, table->name), &t, table->data, im->span), *y = NULL;
+    if (w) y = oct_onnx_step(im, n ? ".rows" : "", OCT_OP_gather, (struct oct_node *[]){w, g->operand[1]}, 2, NULL, NULL);
+    for (int i = n - 1; y && i >= 0; i--) {
+        struct oct_attrs at = move[i]->at;
+        OCT_DROP(at, from);
+        y = oct_onnx_step(im, i ? oct_sprintf(im->a, ".moved%d", i) : "", move[i]->op, &y, 1, &at, NULL);
+    }
+    return oct_onnx_result(im, 0, y);
+}
+
 bool oct_onnx_build_dequantize(struct oct_onnx *im) {
+    const struct oct_node *move[MOST_MOVED];
+    int moves;
+    const struct oct_node *g = gathered(im, move, &moves);
+    if (g) return build_rows(im, g, move, moves);
     const struct oct_type t = stored_type(im->in[0]);
     struct oct_node *x = codes_under(im, 0, &t, oct_onnx_quant(im, &t));
     return x && oct_onnx_emit(im, OCT_OP_dequantize, &x, 1, NULL, NULL);
@@ -261,7 +290,9 @@ bool oct_onnx_fold_quantize(struct oct_onnx *im, struct oct_onnx_const *out) {
         memcpy(to + (size_t)i * size, &v, size); /* little-endian: the low bytes */
     }
     *out = *c;
-    out->type = t.dtype == OCT_I8    ? ONNX_INT8
+    out->type = t.dtype == OCT_I4    ? ONNX_INT4
+                : t.dtype == OCT_U4  ? ONNX_UINT4
+                : t.dtype == OCT_I8  ? ONNX_INT8
                 : t.dtype == OCT_U8  ? ONNX_UINT8
                 : t.dtype == OCT_I16 ? ONNX_INT16
                 : t.dtype == OCT_U16 ? ONNX_UINT16

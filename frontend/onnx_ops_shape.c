@@ -212,6 +212,8 @@ static bool cast_to(struct oct_onnx *im, int32_t to) {
     struct oct_node *x = oct_onnx_operand(im, 0);
     if (!x || im->failed) return false;
     bool real = to == ONNX_FLOAT || to == ONNX_FLOAT16 || to == ONNX_DOUBLE || to == ONNX_BFLOAT16;
+    if (x->type.q && x->type.q->axis < 0 && x->type.q->scale[0] == 1 && to == ONNX_FLOAT) /* numbers: dequantized, they are floats */
+        return oct_onnx_emit(im, OCT_OP_dequantize, &x, 1, NULL, NULL);
     if (x->type.dtype != OCT_F32 || !(real || to == ONNX_BOOL))
         return oct_onnx_unsupported(im, "use QuantizeLinear and DequantizeLinear", "it casts a run-time value of type %s to %s",
                                     oct_dtype_name(x->type.dtype), oct_onnx_type_name(to));

@@ -57,7 +57,7 @@ MESSAGE(tensor, OctOnnx__Tensor);
 #define ATTRIBUTE_FIELDS                                                                                                         \
     {1, K_STRING, ONCE, NULL}, {2, K_F32, ONCE, NULL}, {3, K_VARINT, ONCE, NULL}, {4, K_BYTES, ONCE, NULL},                      \
         {5, K_MESSAGE, ONCE, &tensor}, {6, K_MESSAGE, ONCE, &subgraph}, {7, K_F32, MANY, NULL}, {8, K_VARINT, MANY, NULL},       \
-        {11, K_MESSAGE, MANY, &subgraph}, {20, K_VARINT, ONCE, NULL}, {21, K_STRING, ONCE, NULL}, {                              \
+        {9, K_STRING, MANY, NULL}, {11, K_MESSAGE, MANY, &subgraph}, {20, K_VARINT, ONCE, NULL}, {21, K_STRING, ONCE, NULL}, {   \
         0, K_END, 0, NULL                                                                                                        \
     }
 FIELDS(attribute) = {ATTRIBUTE_FIELDS};

@@ -11,30 +11,15 @@ static const struct {
     size_t size;
     int dtype; /* octavo's, or -1 */
 } types[] = {
-    [0] = {"undefined", 0, -1},
-    [ONNX_FLOAT] = {"float", 4, OCT_F32},
-    [ONNX_UINT8] = {"uint8", 1, OCT_U8},
-    [ONNX_INT8] = {"int8", 1, OCT_I8},
-    [ONNX_UINT16] = {"uint16", 2, OCT_U16},
-    [ONNX_INT16] = {"int16", 2, OCT_I16},
-    [ONNX_INT32] = {"int32", 4, OCT_I32},
-    [ONNX_INT64] = {"int64", 8, -1},
-    [8] = {"string", 0, -1},
-    [ONNX_BOOL] = {"bool", 1, -1},
-    [ONNX_FLOAT16] = {"float16", 2, -1},
-    [ONNX_DOUBLE] = {"double", 8, -1},
-    [ONNX_UINT32] = {"uint32", 4, -1},
-    [ONNX_UINT64] = {"uint64", 8, -1},
-    [14] = {"complex64", 0, -1},
-    [15] = {"complex128", 0, -1},
-    [ONNX_BFLOAT16] = {"bfloat16", 2, -1},
-    [17] = {"float8e4m3fn", 0, -1},
-    [18] = {"float8e4m3fnuz", 0, -1},
-    [19] = {"float8e5m2", 0, -1},
-    [20] = {"float8e5m2fnuz", 0, -1},
-    [21] = {"uint4", 0, -1},
-    [22] = {"int4", 0, -1},
-    [23] = {"float4e2m1", 0, -1},
+    [0] = {"undefined", 0, -1},           [ONNX_FLOAT] = {"float", 4, OCT_F32},   [ONNX_UINT8] = {"uint8", 1, OCT_U8},
+    [ONNX_INT8] = {"int8", 1, OCT_I8},    [ONNX_UINT16] = {"uint16", 2, OCT_U16}, [ONNX_INT16] = {"int16", 2, OCT_I16},
+    [ONNX_INT32] = {"int32", 4, OCT_I32}, [ONNX_INT64] = {"int64", 8, -1},        [8] = {"string", 0, -1},
+    [ONNX_BOOL] = {"bool", 1, -1},        [ONNX_FLOAT16] = {"float16", 2, -1},    [ONNX_DOUBLE] = {"double", 8, -1},
+    [ONNX_UINT32] = {"uint32", 4, -1},    [ONNX_UINT64] = {"uint64", 8, -1},      [14] = {"complex64", 0, -1},
+    [15] = {"complex128", 0, -1},         [ONNX_BFLOAT16] = {"bfloat16", 2, -1},  [17] = {"float8e4m3fn", 0, -1},
+    [18] = {"float8e4m3fnuz", 0, -1},     [19] = {"float8e5m2", 0, -1},           [20] = {"float8e5m2fnuz", 0, -1},
+    [ONNX_UINT4] = {"uint4", 1, OCT_U4}, /* once read: one to a byte */
+    [ONNX_INT4] = {"int4", 1, OCT_I4},    [23] = {"float4e2m1", 0, -1},
 };
 static bool known(int32_t type) { return type >= 0 && type < (int32_t)(sizeof types / sizeof *types); }
 
@@ -49,7 +34,9 @@ bool oct_onnx_dtype(int32_t type, enum oct_dtype *out) {
 int64_t oct_onnx_get_int(const struct oct_onnx_const *c, int64_t i) {
     switch (c->type) {
     case ONNX_BOOL:
+    case ONNX_UINT4:
     case ONNX_UINT8: return ((const uint8_t *)c->data)[i];
+    case ONNX_INT4:
     case ONNX_INT8: return ((const int8_t *)c->data)[i];
     case ONNX_UINT16: return ((const uint16_t *)c->data)[i];
     case ONNX_INT16: return ((const int16_t *)c->data)[i];
@@ -107,9 +94,16 @@ static bool read_dims(const struct reader *r, const OctOnnx__Tensor *t, struct o
     return true;
 }
 
+static bool is_nibble(int32_t type) { return type == ONNX_UINT4 || type == ONNX_INT4; }
+/* Bytes that the file has of it: of 4-bit elements two to a byte, the first in the low half. */
+static size_t stored_bytes(const struct oct_onnx_const *c) {
+    return is_nibble(c->type) ? ((size_t)c->n + 1) / 2 : (size_t)c->n * oct_onnx_size(c->type);
+}
+
 /* Elements out of the typed fields, in the type's own width; the format keeps small integers in int32_data. */
 static bool typed_field(const struct reader *r, const OctOnnx__Tensor *t, struct oct_onnx_const *c) {
-    size_t size = oct_onnx_size(c->type), n = (size_t)c->n;
+    size_t size = oct_onnx_size(c->type),
+           n = is_nibble(c->type) ? stored_bytes(c) : (size_t)c->n; /* of 4-bit elements the bytes */
     const void *from = NULL;
     size_t have = 0;
     switch (c->type) {
@@ -193,7 +187,7 @@ static bool external(const struct reader *r, const OctOnnx__Tensor *t, struct oc
         if (given[k]) return invalid(r, OCT_E3008, oct_sprintf(r->im->a, "its external data gives '%s' twice", keys[k]));
         given[k] = t->external_data[i]->value ? t->external_data[i]->value : "";
     }
-    uint64_t offset = 0, length = 0, need = (uint64_t)c->n * oct_onnx_size(c->type);
+    uint64_t offset = 0, length = 0, need = stored_bytes(c);
     if (!given[0] || !*given[0]) return invalid(r, OCT_E3008, "its external data names no file");
     if ((given[1] && !number(given[1], &offset)) || (given[2] && !number(given[2], &length)))
         return invalid(r, OCT_E3008, "offset or length of its external data is no number of bytes");
@@ -244,6 +238,18 @@ static bool convert(const struct reader *r, struct oct_onnx_const *c) {
     return true;
 }
 
+/* 4-bit elements, one to a byte from here on. */
+static bool unpack(const struct reader *r, struct oct_onnx_const *c) {
+    if (!oct_onnx_budget(r->im, (size_t)c->n)) return false;
+    uint8_t *to = OCT_NEW_N(r->im->a, uint8_t, c->n);
+    for (int64_t i = 0; i < c->n; i++) {
+        const unsigned v = ((const uint8_t *)c->data)[i / 2] >> (i % 2 ? 4 : 0) & 15u;
+        to[i] = (uint8_t)(c->type == ONNX_INT4 && v > 7 ? v | 0xf0u : v);
+    }
+    c->data = to;
+    return true;
+}
+
 /* Elements are read in place, so they have to lie where their type may. */
 static bool align(const struct reader *r, struct oct_onnx_const *c) {
     size_t size = oct_onnx_size(c->type), bytes = (size_t)c->n * size;
@@ -273,15 +279,15 @@ const struct oct_onnx_const *oct_onnx_read_tensor(struct oct_onnx *im, const Oct
     if (outside) {
         if (!external(&r, t, c)) return NULL;
     } else if (t->has_raw_data) {
-        if (t->raw_data.len != (size_t)c->n * size) {
-            invalid(
-                &r, OCT_E3007,
-                oct_sprintf(im->a, "it holds %zu bytes, but its dimensions ask for %zu", t->raw_data.len, (size_t)c->n * size));
+        if (t->raw_data.len != stored_bytes(c)) {
+            invalid(&r, OCT_E3007,
+                    oct_sprintf(im->a, "it holds %zu bytes, but its dimensions ask for %zu", t->raw_data.len, stored_bytes(c)));
             return NULL;
         }
         c->data = t->raw_data.data;
     } else if (!typed_field(&r, t, c)) {
         return NULL;
     }
+    if (is_nibble(c->type)) return unpack(&r, c) ? c : NULL;
     return align(&r, c) && convert(&r, c) ? c : NULL;
 }

@@ -1,8 +1,11 @@
 /* stats_file.c - observer state as text. The form, one line each:
- *   octavo-stats 1
+ *   octavo-stats 2
  *   value NAME k=K min=HEXFLOAT max=HEXFLOAT nan=N inf=N bins=B
+ *   batches N low=HEX high=HEX         sums of N batches' extremes; the line is left out where N is 0
+ *   moving RATE low=HEX high=HEX       moving averages of one run; `moving mixed` of several; left out where there is none
  *   BIN:COUNT BIN:COUNT ...            B pairs, bins rising, counts > 0
- * Exact (hexadecimal floats, integer counts) and locale-free; equal states print to equal bytes. */
+ * Exact (hexadecimal floats and fixed-point sums, integer counts) and locale-free; equal states print to equal bytes. Version 1,
+ * which is read too, has neither batches nor moving. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -12,14 +15,32 @@
 
 enum { NAME_MAX_BYTES = 256, MAX_VALUES = 1000 }; /* a histogram takes 64 KB: few bytes must not ask for many */
 
+static void add_sums(struct oct_text *out, const struct oct_sum *low, const struct oct_sum *high) {
+    char a[OCT_SUM_TEXT], b[OCT_SUM_TEXT];
+    oct_sum_print(low, a);
+    oct_sum_print(high, b);
+    oct_text_addf(out, " low=%s high=%s\n", a, b);
+}
+
+static void add_batches(struct oct_text *out, const struct oct_batches *b) {
+    if (!b->n) return;
+    oct_text_addf(out, "batches %" PRIu64, b->n);
+    add_sums(out, &b->low, &b->high);
+    if (b->moving == OCT_MOVING_MIXED) oct_text_add(out, "moving mixed\n");
+    if (b->moving != OCT_MOVING_ONE_RUN) return;
+    oct_text_addf(out, "moving %a", (double)b->rate);
+    add_sums(out, &b->moving_low, &b->moving_high);
+}
+
 void oct_stats_print(struct oct_text *out, const struct oct_stats *s) {
-    oct_text_add(out, "octavo-stats 1\n");
+    oct_text_add(out, "octavo-stats 2\n");
     for (uint32_t i = 0; i < s->n; i++) {
         const struct oct_histogram *h = s->entry[i].h;
         int bins = 0;
         for (int b = 0; b < OCT_GRID_BINS; b++) bins += h->count[b] != 0;
         oct_text_addf(out, "value %s k=%d min=%a max=%a nan=%" PRIu64 " inf=%" PRIu64 " bins=%d\n", s->entry[i].name, h->k,
                       (double)h->min, (double)h->max, h->nan, h->inf, bins);
+        add_batches(out, &h->batches);
         const char *gap = "";
         for (int b = 0; b < OCT_GRID_BINS; b++) {
             if (!h->count[b]) continue;
@@ -89,6 +110,30 @@ static bool identifier(struct reader *r, char *out) {
     return n > 0 && n < NAME_MAX_BYTES;
 }
 
+static bool sums(struct reader *r, struct oct_sum *low, struct oct_sum *high) {
+    if (!word(r, " low=")) return false;
+    const char *p = oct_sum_parse(r->p, r->end, low);
+    if (!p) return false;
+    r->p = p;
+    if (!word(r, " high=")) return false;
+    p = oct_sum_parse(r->p, r->end, high);
+    if (!p) return false;
+    r->p = p;
+    return word(r, "\n");
+}
+
+static bool read_batches(struct reader *r, struct oct_batches *b) {
+    if (!word(r, "batches ")) return true;
+    if (!natural(r, &b->n) || !b->n || !sums(r, &b->low, &b->high)) return bad(r, "expected `batches N low=SUM high=SUM`");
+    if (word(r, "moving mixed\n")) b->moving = OCT_MOVING_MIXED;
+    else if (word(r, "moving ")) {
+        b->moving = OCT_MOVING_ONE_RUN;
+        if (!number(r, &b->rate) || !(b->rate > 0) || b->rate > 1 || !sums(r, &b->moving_low, &b->moving_high))
+            return bad(r, "expected `moving RATE low=SUM high=SUM`");
+    }
+    return true;
+}
+
 static bool read_value(struct reader *r, struct oct_stats *out, struct oct_histogram *h) {
     char name[NAME_MAX_BYTES + 1];
     int bins, last = -1;
@@ -100,6 +145,7 @@ static bool read_value(struct reader *r, struct oct_stats *out, struct oct_histo
     if (out->n >= MAX_VALUES && !oct_stats_find(out, name)) return bad(r, "more than 1000 values");
     if (h->k < OCT_GRID_MIN_K || h->k > OCT_GRID_MAX_K || bins < 0 || bins > OCT_GRID_BINS || h->min > h->max)
         return bad(r, "a number of this line is out of range");
+    if (!read_batches(r, &h->batches)) return false;
     for (int i = 0; i < bins; i++) {
         int b;
         uint64_t c;
@@ -119,7 +165,7 @@ static bool read_value(struct reader *r, struct oct_stats *out, struct oct_histo
 bool oct_stats_parse(struct oct_ctx *cx, struct oct_bytes file, const char *name, struct oct_stats *out) {
     const char *text = (const char *)file.data;
     struct reader r = {cx, oct_source_add(cx, name, text, file.len), text, text, text + file.len};
-    if (!word(&r, "octavo-stats 1\n")) return bad(&r, "does not start with `octavo-stats 1`");
+    if (!word(&r, "octavo-stats 2\n") && !word(&r, "octavo-stats 1\n")) return bad(&r, "does not start with `octavo-stats 2`");
     struct oct_arena *scratch = oct_arena_new(cx);
     struct oct_histogram *h = OCT_NEW(scratch, struct oct_histogram);
     bool ok = true;

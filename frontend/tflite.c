@@ -333,13 +333,7 @@ struct oct_node *oct_tfl_step(struct oct_tfl *im, const char *suffix, enum oct_o
                               const struct oct_attrs *given, const struct oct_type *declared) {
     for (int i = 0; i < n; i++)
         if (!operand[i] && im->failed) return NULL; /* an operand that was refused */
-    struct oct_attrs at;
-    if (given) at = *given;
-    else oct_attrs_init(&at);
-    const char *source = im->out->name, *readable = oct_import_readable(source),
-               *name = oct_fresh_value_name(im->m, *suffix ? oct_sprintf(im->a, "%.48s%s", readable, suffix) : readable);
-    if (!*suffix) oct_import_from(im->a, &at, name, source);
-    struct oct_node *node = oct_build(im->m, op, name, operand, n, &at, declared, im->span);
+    struct oct_node *node = oct_import_node(im->m, im->out->name, suffix, op, operand, n, given, declared, im->span);
     if (!node) {
         oct_note(im->cx, im->span, "in TFLite %s", operator_text(im));
         im->failed = true;

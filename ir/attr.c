@@ -9,6 +9,7 @@ WORD_LIST(profile)
 WORD_LIST(divide)
 WORD_LIST(order)
 WORD_LIST(scheme)
+WORD_LIST(part)
 static const char *const words_dtype[] = {
 #define DTYPE(name, word, bits, is_float, is_signed) word,
 #include "dtypes.def"
@@ -28,6 +29,7 @@ static const char *const words_dtype[] = {
 #define KIND_WORD_divide  OCT_KIND_WORD, words_divide
 #define KIND_WORD_order   OCT_KIND_WORD, words_order
 #define KIND_WORD_scheme  OCT_KIND_WORD, words_scheme
+#define KIND_WORD_part    OCT_KIND_WORD, words_part
 #define KIND_WORD_dtype   OCT_KIND_WORD, words_dtype
 #define ROW(field, doc, kind, words)                                                                                             \
     { #field, doc, kind, offsetof(struct oct_attrs, field), words }

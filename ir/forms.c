@@ -7,6 +7,9 @@
  * dequantize: any type with parameters -> f32 moves          any type, integers without parameters too: their codes are just
  * carried along
  *
+ *   dynamic form   x f32, weight codes, attribute 'dynamic' -> f32: conv2d, dense; of lstm and gru the product with r
+ *   accumulators   conv2d, dense, matmul: integer operands -> i32, not narrowed
+ *
  * An integer type without scale is a bag of numbers: an input, a constant, or what a move makes of it. No op computes with it. */
 #include <float.h>
 
@@ -117,6 +120,36 @@ static bool need_bias(struct oct_ctx *cx, const struct oct_node *n, bool integer
     return false;
 }
 
+/* Dynamic: codes of x are made at run time, of the weight they are there. */
+static bool need_dynamic(struct oct_ctx *cx, const struct oct_node *n) {
+    if (operand(n, 0)->dtype == OCT_F32) return need_weight(cx, n);
+    oct_misuse(cx, n, OCT_E2210, "operand %s must be f32: dynamic makes codes of it at run time", oct_quoted(cx, n->operand[0]));
+    oct_note_operand(cx, n, 0);
+    oct_help(cx, "codes that are there already want a result type with a scale instead");
+    return false;
+}
+
+/* gru, lstm: the gates' share of the inputs, initial states, bias are floats; so is r, or codes. */
+static bool need_recurrent(struct oct_ctx *cx, const struct oct_node *n) {
+    for (int i = 0; i < n->noperands; i++)
+        if (i != 1 && n->operand[i] && !need_float(cx, n, i, OCT_E2216, "its states are floats")) return false;
+    return n->at.dynamic ? need_weight(cx, n) : need_float(cx, n, 1, OCT_E2210, "say 'dynamic' where r is codes");
+}
+
+/* A table of floats, or of codes with one scale or one for each row; numbers of rows, which stand for nothing but themselves. */
+static bool need_table(struct oct_ctx *cx, const struct oct_node *n) {
+    const struct oct_type *t = operand(n, 0), *rows = operand(n, 1);
+    if (t->dtype != OCT_F32 && !need_codes(cx, n, 0, WITH_I32)) return false;
+    if (t->q && (t->q->axis > 0 || t->q->block)) {
+        oct_misuse(cx, n, OCT_E2212, "table %s has scales along an axis that is not that of its rows",
+                   oct_quoted(cx, n->operand[0]));
+        return oct_note_operand(cx, n, 0);
+    }
+    if (!oct_dtype_is_float(rows->dtype) && !rows->q) return true;
+    oct_misuse(cx, n, OCT_E2213, "numbers of rows are integers without a scale, not %s", oct_typed(cx, n->operand[1]));
+    return oct_note_operand(cx, n, 1);
+}
+
 /* Channel parameters belong to an axis; of the moves only transpose takes them along. */
 static bool move_keeps_parameters(struct oct_ctx *cx, const struct oct_node *n) {
     const struct oct_quant *q = operand(n, 0)->q;
@@ -131,6 +164,18 @@ static bool move_keeps_parameters(struct oct_ctx *cx, const struct oct_node *n) 
 static bool check_form(struct oct_ctx *cx, const struct oct_node *n, bool *integer) {
     const unsigned flags = oct_op_info(n->op)->flags;
     *integer = !oct_dtype_is_float(operand(n, 0)->dtype);
+    switch (n->op) {
+    case OCT_OP_quantize: *integer = true; return need_float(cx, n, 0, OCT_E2213, "requantize goes from codes to codes");
+    case OCT_OP_observe: return need_float(cx, n, 0, OCT_E2216, "only float values are observed");
+    case OCT_OP_dequantize: *integer = false; return need_codes(cx, n, 0, WITH_I32);
+    case OCT_OP_requantize: return need_activation(cx, n, 0, ACT);
+    case OCT_OP_lut: return need_activation(cx, n, 0, BYTES);
+    case OCT_OP_dynamic_quantize: *integer = false; return need_float(cx, n, 0, OCT_E2213, "requantize goes from codes to codes");
+    case OCT_OP_lstm:
+    case OCT_OP_gru: *integer = false; return need_recurrent(cx, n);
+    case OCT_OP_gather: *integer = false; return need_table(cx, n);
+    default: break;
+    }
     if (flags & OCT_FLOAT_ONLY) {
         for (int i = 0; i < n->noperands; i++)
             if (!need_float(cx, n, i, OCT_E2216,
@@ -140,19 +185,17 @@ static bool check_form(struct oct_ctx *cx, const struct oct_node *n, bool *integ
                 return false;
         return true;
     }
-    switch (n->op) {
-    case OCT_OP_quantize: *integer = true; return need_float(cx, n, 0, OCT_E2213, "requantize goes from codes to codes");
-    case OCT_OP_observe: return need_float(cx, n, 0, OCT_E2216, "only float values are observed");
-    case OCT_OP_dequantize: *integer = false; return need_codes(cx, n, 0, WITH_I32);
-    case OCT_OP_requantize: return need_activation(cx, n, 0, ACT);
-    case OCT_OP_lut: return need_activation(cx, n, 0, BYTES);
-    default: break;
-    }
     if (flags & OCT_MOVES) return move_keeps_parameters(cx, n);
+    if (n->at.dynamic) {
+        *integer = false;
+        return need_dynamic(cx, n) && need_bias(cx, n, false);
+    }
     if (*integer && !need_activation(cx, n, 0, ACT)) return false;
     if (flags & OCT_LINEAR) {
         if (*integer) return need_weight(cx, n) && need_bias(cx, n, true);
-        return need_float(cx, n, 1, OCT_E2210, "x is float: dequantize the weight, or quantize x") && need_bias(cx, n, false);
+        return need_float(cx, n, 1, OCT_E2210,
+                          "x is float: dequantize the weight, or quantize x, or say 'dynamic': at run time") &&
+               need_bias(cx, n, false);
     }
     for (int i = 1; i < n->noperands; i++)
         if (*integer ? !need_activation(cx, n, i, ACT)
@@ -170,7 +213,8 @@ static bool take_declared(struct oct_ctx *cx, const struct oct_node *n, const st
         oct_help(cx, "annotate it: '%s : i8 scale=... zero=... = %s(...)'", n->name ? n->name : "y", oct_op_info(n->op)->name);
         return false;
     }
-    if (!within(declared->dtype, n->op == OCT_OP_quantize ? CODES : ACT))
+    const bool sums = (oct_op_info(n->op)->flags & OCT_LINEAR) || n->op == OCT_OP_matmul;
+    if (!within(declared->dtype, n->op == OCT_OP_quantize ? CODES : sums ? ACT | 1u << OCT_I32 : ACT))
         return oct_misuse(cx, n, OCT_E2213, "the result cannot be %s", oct_dtype_name(declared->dtype));
     if (n->op != OCT_OP_quantize && declared->q->axis >= 0)
         return oct_misuse(cx, n, OCT_E2212, "the result has a scale per channel; one scale is wanted here");
@@ -215,6 +259,12 @@ bool oct_form_check(struct oct_ctx *cx, const struct oct_node *n, const struct o
         return true;
     }
     out->dtype = OCT_F32;
+    if (n->op == OCT_OP_dynamic_quantize && n->at.part != OCT_part_scale) { /* codes that mean their own number */
+        static const float one = 1;
+        static const struct oct_quant number = {.axis = -1, .n = 1, .scale = &one};
+        out->dtype = OCT_U8;
+        out->q = &number;
+    }
     if (integer && !take_declared(cx, n, declared, out)) return false;
     return check_integer_attrs(cx, n, integer, out->dtype);
 }

@@ -227,7 +227,8 @@ bool oct_refuse_requant(struct oct_exec *ex, const struct oct_node *n, double m)
 }
 
 bool oct_interp_prepare(struct oct_exec *ex, struct oct_step *s) {
-    if (!oct_prepare_linear(ex, s) || !oct_prepare_elementwise(ex, s) || !oct_prepare_reduce(ex, s) || !oct_prepare_move(ex, s))
+    if (!oct_prepare_linear(ex, s) || !oct_prepare_elementwise(ex, s) || !oct_prepare_reduce(ex, s) || !oct_prepare_move(ex, s) ||
+        !oct_prepare_recurrent(ex, s))
         return false;
     return true;
 }

@@ -44,10 +44,17 @@ void oct_share(struct oct_ctx *cx, int64_t n, oct_piece_fn *work, void *user);
  * batch of 1 takes sample after sample. `each` sees every value of every chunk, `first` being the index of its first sample; it
  * may be called from several threads at once, `worker` telling which (0 .. threads-1). Returns false after a diagnostic. */
 typedef void oct_each_fn(void *user, unsigned worker, int64_t first, const struct oct_node *n, const struct oct_tensor *value);
+/* Fills `to` with what one run takes, in the input's dtype; from any thread, several at once. */
+typedef void oct_read_fn(const void *source, int64_t run, void *to);
 struct oct_input_data {
     const struct oct_node *input;
-    const void *data; /* samples x elements of one sample, in the input's dtype */
+    const void *data;  /* samples x elements of one sample, in the input's dtype; NULL: only `read` has them */
+    oct_read_fn *read; /* NULL: a copy out of data */
+    const void *source;
 };
+void oct_input_read(const struct oct_input_data *in, int64_t run, void *to);
+/* Bytes that one run takes. */
+size_t oct_input_bytes(const struct oct_input_data *in);
 /* Writes the inputs of one run, the run-th of the data set. */
 void oct_exec_feed(struct oct_exec *ex, const struct oct_input_data *in, uint32_t nin, int64_t run);
 /* What axis 0 of an input takes in one run: its fixed batch, 1 where it is N or there is no axis. */
@@ -78,6 +85,17 @@ int64_t oct_requant_apply(const struct oct_requant *r, int64_t acc);
 /* One float to a code, and a code to float: NUMERICS 1. NaN gives zero. */
 int32_t oct_quantize1(float x, float scale, int32_t zero, int32_t qmin, int32_t qmax, enum oct_divide d, enum oct_order o);
 float oct_dequantize1(int32_t q, float scale, int32_t zero);
+
+/* Parameters of u8 codes by the range of n floats at run time (docs/numerics.md 10), and a float as such a code less the zero
+ * point. */
+struct oct_dynamic {
+    float scale;
+    int32_t zero;
+};
+struct oct_dynamic oct_dynamic_of(const float *x, int64_t n);
+static inline int32_t oct_dynamic_term(struct oct_dynamic d, float x) {
+    return oct_quantize1(x, d.scale, d.zero, 0, 255, OCT_divide_div, OCT_order_before) - d.zero;
+}
 
 /* Softmax of 8-bit codes, profile q31: e^(-scale d) as RNE(2^23 e^...), d = 0 .. 255 (docs/numerics.md 4.3). */
 void oct_softmax_table(float scale, uint32_t table[256]);

@@ -74,12 +74,18 @@ static void visit(void *user, const struct oct_node *n, const struct oct_tensor 
     w->job->each(w->job->user, w->number, w->first, n, value);
 }
 
+size_t oct_input_bytes(const struct oct_input_data *in) {
+    return (size_t)oct_type_elements(&in->input->type, 1) * oct_dtype_size(in->input->type.dtype);
+}
+
+void oct_input_read(const struct oct_input_data *in, int64_t run, void *to) {
+    const size_t bytes = oct_input_bytes(in);
+    if (in->read) in->read(in->source, run, to);
+    else memcpy(to, (const unsigned char *)in->data + (size_t)run * bytes, bytes);
+}
+
 void oct_exec_feed(struct oct_exec *ex, const struct oct_input_data *in, uint32_t nin, int64_t run) {
-    for (uint32_t i = 0; i < nin; i++) {
-        struct oct_tensor *t = oct_exec_value(ex, in[i].input);
-        const size_t bytes = (size_t)oct_tensor_elements(t) * oct_dtype_size(t->type.dtype); /* of one run */
-        memcpy(t->data, (const unsigned char *)in[i].data + (size_t)run * bytes, bytes);
-    }
+    for (uint32_t i = 0; i < nin; i++) oct_input_read(&in[i], run, oct_exec_value(ex, in[i].input)->data);
 }
 
 static void run_chunk(void *user, unsigned number, int64_t i) {

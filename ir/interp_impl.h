@@ -39,6 +39,7 @@ bool oct_prepare_linear(struct oct_exec *ex, struct oct_step *s);      /* interp
 bool oct_prepare_elementwise(struct oct_exec *ex, struct oct_step *s); /* interp_elementwise.c: add, sub, mul, requantize */
 bool oct_prepare_reduce(struct oct_exec *ex, struct oct_step *s);      /* interp_reduce.c: pools, mean, softmax */
 bool oct_prepare_move(struct oct_exec *ex, struct oct_step *s);        /* interp_move.c: concat */
+bool oct_prepare_recurrent(struct oct_exec *ex, struct oct_step *s);   /* interp_recurrent.c: lstm, gru */
 /* The diagnostic of all of them. */
 bool oct_refuse_requant(struct oct_exec *ex, const struct oct_node *n, double m);
 

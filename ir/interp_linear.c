@@ -26,6 +26,7 @@ struct linear {
     void *w;                     /* [group][block][kh][kw][ci][16], NULL: packed at each run */
     void *bias;                  /* [group][block][16] */
     struct oct_requant *requant; /* one per output channel; NULL: float */
+    const float *w_scale;        /* dynamic: one per output channel; the sums are integers, the result float; else NULL */
 };
 
 static void finish_shape(struct shape *s) {
@@ -113,7 +114,7 @@ static void pack(const struct linear *l, const struct oct_tensor *w, const struc
 }
 
 /* Image n of x: [c][h][w] into [h][w][column]. dense: rows are pixels already. */
-static void stage(const struct linear *l, const struct oct_tensor *x, int64_t n, void *to) {
+static void stage(const struct linear *l, const struct oct_tensor *x, struct oct_dynamic d, int64_t n, void *to) {
     const struct shape *s = &l->s;
     int64_t pixels = s->h * s->w, from = n * s->c * pixels;
     const struct oct_quant *q = x->type.q;
@@ -129,7 +130,8 @@ static void stage(const struct linear *l, const struct oct_tensor *x, int64_t n,
             for (int64_t i = 0; i < s->w;) {
                 int32_t run[OCT_RUN];
                 int64_t k = s->w - i < OCT_RUN ? s->w - i : OCT_RUN;
-                oct_load_codes(x, at + i, 1, k, zero, run);
+                if (!l->w_scale) oct_load_codes(x, at + i, 1, k, zero, run);
+                for (int64_t j = 0; l->w_scale && j < k; j++) run[j] = oct_dynamic_term(d, ((const float *)x->data)[at + i + j]);
                 for (int64_t j = 0; j < k; j++, i++) {
                     if (l->type == OCT_TILE_I32) ((int32_t *)to)[out + i * s->column] = run[j];
                     else ((int64_t *)to)[out + i * s->column] = run[j];
@@ -151,27 +153,43 @@ static int64_t sum_at(enum oct_tile_type type, const void *sums, int64_t i) {
     return type == OCT_TILE_I32 ? ((const int32_t *)sums)[i] : ((const int64_t *)sums)[i];
 }
 
+/* What is known when the op runs: dynamic parameters, and the float bias that goes with them (NULL: none). */
+struct now {
+    struct oct_dynamic d;
+    const float *bias;
+};
+
+/* A sum under dynamic parameters. */
+static float scaled(const struct linear *l, const struct now *r, int64_t sum, int64_t o) {
+    const float step = r->d.scale * l->w_scale[o], y = (float)sum * step;
+    return r->bias ? y + r->bias[o] : y;
+}
+
 /* `count` sums, [column][16], of output channels o .. o + lanes - 1; result (column, channel) goes to at + column * dx + channel
  * * dc. */
-static void finish(const struct linear *l, const struct oct_node *n, const void *sums, int64_t count, int64_t o, int64_t lanes,
-                   struct oct_tensor *y, int64_t at, int64_t dx, int64_t dc) {
+static void finish(const struct linear *l, const struct oct_node *n, const struct now *r, const void *sums, int64_t count,
+                   int64_t o, int64_t lanes, struct oct_tensor *y, int64_t at, int64_t dx, int64_t dc) {
     struct oct_code_range range = l->requant ? oct_code_range(n) : (struct oct_code_range){0, 0};
     float lo = n->at.clip[0], hi = n->at.clip[1];
     for (int64_t c = 0; c < lanes; c++) {
         int64_t to = at + c * dc;
         if (!l->requant) {
             float *p = (float *)y->data + to;
-            for (int64_t i = 0; i < count; i++) p[i * dx] = oct_clampf(((const float *)sums)[i * BLOCK + c], lo, hi);
+            for (int64_t i = 0; i < count; i++) {
+                const int64_t from = i * BLOCK + c;
+                p[i * dx] = oct_clampf(
+                    l->w_scale ? scaled(l, r, sum_at(l->type, sums, from), o + c) : ((const float *)sums)[from], lo, hi);
+            }
             continue;
         }
-        const struct oct_requant *r = &l->requant[o + c];
+        const struct oct_requant *rq = &l->requant[o + c];
         int32_t zero = oct_zero(y->type.q, (uint32_t)(o + c));
         int64_t k = dx == 1 ? OCT_RUN : 1; /* results stored at a time */
         for (int64_t i = 0; i < count; i += k) {
             int32_t run[OCT_RUN];
             int64_t m = count - i < k ? count - i : k;
             for (int64_t j = 0; j < m; j++)
-                run[j] = oct_clamp_code(oct_requant_apply(r, sum_at(l->type, sums, (i + j) * BLOCK + c)) + zero, range);
+                run[j] = oct_clamp_code(oct_requant_apply(rq, sum_at(l->type, sums, (i + j) * BLOCK + c)) + zero, range);
             oct_store_codes(y, to + i * dx, m, run);
         }
     }
@@ -206,16 +224,23 @@ static void packed(struct oct_exec *ex, const struct linear *l, const struct oct
     *pw = to_w, *pb = to_b;
 }
 
+static struct now parameters(const struct linear *l, const struct oct_tensor *x, const struct oct_tensor *bias) {
+    if (!l->w_scale) return (struct now){{1, 0}, NULL};
+    return (struct now){oct_dynamic_of(x->data, oct_tensor_elements(x)), bias ? bias->data : NULL};
+}
+
 void interp_conv2d(struct oct_exec *ex, const struct oct_node *n, const struct oct_tensor *const *in, struct oct_tensor *out) {
     const struct linear *l = ex->now->prep;
     const struct shape *s = &l->s;
     const void *w, *bias;
-    packed(ex, l, in[1], n->noperands > 2 ? in[2] : NULL, &w, &bias);
+    const struct oct_tensor *given = n->noperands > 2 ? in[2] : NULL;
+    packed(ex, l, in[1], l->w_scale ? NULL : given, &w, &bias);
+    const struct now r = parameters(l, in[0], given);
     void *x = oct_scratch(ex, s->h * s->w * s->column, l->size), *sums = oct_scratch(ex, s->ow * BLOCK, l->size);
     if (s->depthwise) memset(x, 0, (size_t)(s->h * s->w * s->column) * l->size); /* lanes beyond the last channel */
     int64_t block_size = s->kh * s->kw * s->ci * BLOCK;
     for (int64_t image = 0; image < s->n; image++) {
-        stage(l, in[0], image, x);
+        stage(l, in[0], r.d, image, x);
         for (int64_t b = 0; b < s->groups * s->blocks; b++) {
             int64_t first = b % s->blocks * BLOCK, g = b / s->blocks; /* channel within the group */
             int64_t lanes = s->co - first < BLOCK ? s->co - first : BLOCK, o = g * s->co + first;
@@ -223,34 +248,34 @@ void interp_conv2d(struct oct_exec *ex, const struct oct_node *n, const struct o
                 int64_t a0, a1;
                 rows_inside(s, y, &a0, &a1);
                 int64_t iy = a0 < a1 ? y * s->sh - s->top + a0 * s->dh : 0;
-                struct oct_tile_row r = {.x = offset(l, x, iy * s->w * s->column + (s->depthwise ? first : g * s->ci)),
-                                         .column = s->column,
-                                         .row = s->dh * s->w * s->column,
-                                         .tap = s->dw * s->column,
-                                         .step = s->sw * s->column,
-                                         .iw = s->w,
-                                         .ow = s->ow,
-                                         .kw = s->kw,
-                                         .kh = a1 - a0,
-                                         .ci = s->ci,
-                                         .stride = s->sw,
-                                         .dilation = s->dw,
-                                         .pad = s->left,
-                                         .depthwise = s->depthwise,
-                                         .w = offset(l, w, b * block_size + a0 * s->kw * s->ci * BLOCK),
-                                         .bias = offset(l, bias, b * BLOCK),
-                                         .out = sums};
-                l->tile(&r);
+                struct oct_tile_row row = {.x = offset(l, x, iy * s->w * s->column + (s->depthwise ? first : g * s->ci)),
+                                           .column = s->column,
+                                           .row = s->dh * s->w * s->column,
+                                           .tap = s->dw * s->column,
+                                           .step = s->sw * s->column,
+                                           .iw = s->w,
+                                           .ow = s->ow,
+                                           .kw = s->kw,
+                                           .kh = a1 - a0,
+                                           .ci = s->ci,
+                                           .stride = s->sw,
+                                           .dilation = s->dw,
+                                           .pad = s->left,
+                                           .depthwise = s->depthwise,
+                                           .w = offset(l, w, b * block_size + a0 * s->kw * s->ci * BLOCK),
+                                           .bias = offset(l, bias, b * BLOCK),
+                                           .out = sums};
+                l->tile(&row);
                 int64_t channels = s->groups * s->co, at = ((image * channels + o) * s->oh + y) * s->ow;
-                finish(l, n, sums, s->ow, o, lanes, out, at, 1, s->oh * s->ow);
+                finish(l, n, &r, sums, s->ow, o, lanes, out, at, 1, s->oh * s->ow);
             }
         }
     }
 }
 
 /* rows x depth times packed weights, to rows x co at `at`. x: staged rows. */
-static void multiply(const struct linear *l, const struct oct_node *n, const void *x, int64_t rows, const void *w,
-                     const void *bias, void *sums, struct oct_tensor *out, int64_t at) {
+static void multiply(const struct linear *l, const struct oct_node *n, const struct now *now, const void *x, int64_t rows,
+                     const void *w, const void *bias, void *sums, struct oct_tensor *out, int64_t at) {
     const struct shape *s = &l->s;
     for (int64_t b = 0; b < s->blocks; b++) {
         int64_t o = b * BLOCK, lanes = s->co - o < BLOCK ? s->co - o : BLOCK;
@@ -273,7 +298,7 @@ static void multiply(const struct linear *l, const struct oct_node *n, const voi
                                      .bias = offset(l, bias, b * BLOCK),
                                      .out = sums};
             l->tile(&r);
-            finish(l, n, sums, count, o, lanes, out, at + first * s->co + o, s->co, 1);
+            finish(l, n, now, sums, count, o, lanes, out, at + first * s->co + o, s->co, 1);
         }
     }
 }
@@ -282,14 +307,21 @@ void interp_dense(struct oct_exec *ex, const struct oct_node *n, const struct oc
     const struct linear *l = ex->now->prep;
     const struct shape *s = &l->s;
     const void *w, *bias, *x = in[0]->data;
-    packed(ex, l, in[1], n->noperands > 2 ? in[2] : NULL, &w, &bias);
+    const struct oct_tensor *given = n->noperands > 2 ? in[2] : NULL;
+    packed(ex, l, in[1], l->w_scale ? NULL : given, &w, &bias);
     void *sums = oct_scratch(ex, ROWS * BLOCK, l->size);
+    const struct now r = parameters(l, in[0], given);
     if (l->type != OCT_TILE_F32) {
         void *wide = oct_scratch(ex, s->w * s->c, l->size);
-        widen(l->type, in[0], 0, 1, s->w * s->c, oct_zero(in[0]->type.q, 0), wide);
+        if (!l->w_scale) widen(l->type, in[0], 0, 1, s->w * s->c, oct_zero(in[0]->type.q, 0), wide);
+        for (int64_t i = 0; l->w_scale && i < s->w * s->c; i++) {
+            const int32_t term = oct_dynamic_term(r.d, ((const float *)in[0]->data)[i]);
+            if (l->type == OCT_TILE_I32) ((int32_t *)wide)[i] = term;
+            else ((int64_t *)wide)[i] = term;
+        }
         x = wide;
     }
-    multiply(l, n, x, s->w, w, bias, sums, out, 0);
+    multiply(l, n, &r, x, s->w, w, bias, sums, out, 0);
 }
 
 /* Start of matrix i of an operand whose leading axes are broadcast to those of y. */
@@ -314,6 +346,7 @@ void interp_matmul(struct oct_exec *ex, const struct oct_node *n, const struct o
     void *bias = oct_scratch(ex, biases_packed(s), l->size), *sums = oct_scratch(ex, ROWS * BLOCK, l->size);
     memset(w, 0, (size_t)weights_packed(s) * l->size);
     memset(bias, 0, (size_t)biases_packed(s) * l->size);
+    const struct now r = {{1, 0}, NULL};
     int64_t za = a->type.q ? oct_zero(a->type.q, 0) : 0, zb = b->type.q ? oct_zero(b->type.q, 0) : 0;
     int64_t matrices = oct_tensor_elements(out) / (s->w * s->co > 0 ? s->w * s->co : 1);
     for (int64_t i = 0; i < matrices; i++) {
@@ -322,15 +355,16 @@ void interp_matmul(struct oct_exec *ex, const struct oct_node *n, const struct o
         for (int64_t k = 0; k < s->c; k++)
             for (int64_t o = 0; o < s->co; o++)
                 put(l->type, w, (o / BLOCK * s->c + k) * BLOCK + o % BLOCK, b, from + k * s->co + o, zb);
-        multiply(l, n, x, s->w, w, bias, sums, out, i * s->w * s->co);
+        multiply(l, n, &r, x, s->w, w, bias, sums, out, i * s->w * s->co);
     }
 }
 
 /* ---- preparing
  * ----------------------------------------------------------------------------------------------------------------- */
 
-/* Largest |code - zero| of a type. */
+/* Largest |code - zero| of a type; of floats, which become codes at run time, too. */
 static int64_t reach(const struct oct_type *t) {
+    if (!t->q) return 255;
     int64_t lo = oct_dtype_min(t->dtype), hi = oct_dtype_max(t->dtype), most = 0;
     for (uint32_t i = 0; i < t->q->n; i++) {
         int64_t z = oct_zero(t->q, i), r = hi - z > z - lo ? hi - z : z - lo;
@@ -376,6 +410,14 @@ bool oct_prepare_linear(struct oct_exec *ex, struct oct_step *step) {
             if (!oct_requant_linear(n->at.profile, tx->dtype, sx, sw, sy, &l->requant[o]))
                 return oct_refuse_requant(ex, n, (double)sx * (double)sw / (double)sy);
         }
+    }
+    if (n->at.dynamic) {
+        const int64_t channels = s->groups * s->co;
+        float *scale = OCT_NEW_N(ex->arena, float, channels);
+        for (int64_t o = 0; o < channels; o++) scale[o] = oct_scale(w->type.q, (uint32_t)o);
+        l->type = fits_32(s, constant, x, w, NULL) ? OCT_TILE_I32 : OCT_TILE_I64;
+        l->w_scale = scale;
+        b = NULL; /* added at the end */
     }
     l->size = l->type == OCT_TILE_I64 ? 8 : 4;
     l->tile = oct_tile_for(l->type);

@@ -76,6 +76,7 @@ OCT_WORD_ENUM(profile)
 OCT_WORD_ENUM(divide)
 OCT_WORD_ENUM(order)
 OCT_WORD_ENUM(scheme)
+OCT_WORD_ENUM(part)
 
 struct oct_ints {
     int n;
@@ -94,6 +95,7 @@ struct oct_ints {
 #define OCT_FIELD_WORD_divide(f)  enum oct_divide f;
 #define OCT_FIELD_WORD_order(f)   enum oct_order f;
 #define OCT_FIELD_WORD_scheme(f)  enum oct_scheme f;
+#define OCT_FIELD_WORD_part(f)    enum oct_part f;
 #define OCT_FIELD_WORD_dtype(f)   enum oct_dtype f;
 
 enum oct_attr_id {

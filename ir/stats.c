@@ -44,7 +44,8 @@ static void grow(struct oct_histogram *h, int k) {
     }
 }
 
-void oct_histogram_add(struct oct_histogram *h, const float *x, int64_t n) {
+/* Adds x; *lo > *hi when nothing is finite, else the extremes. */
+static void add(struct oct_histogram *h, const float *x, int64_t n, float *least, float *most) {
     float lo = INFINITY, hi = -INFINITY;
     uint64_t nan = 0, inf = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -56,6 +57,7 @@ void oct_histogram_add(struct oct_histogram *h, const float *x, int64_t n) {
     }
     h->nan += nan;
     h->inf += inf;
+    *least = lo, *most = hi;
     if (lo > hi) return;
     lo += 0.0f, hi += 0.0f; /* -0 becomes 0: the sign of zero must not depend on which came first */
     int klo = exponent_for(lo), khi = exponent_for(hi);
@@ -72,7 +74,56 @@ void oct_histogram_add(struct oct_histogram *h, const float *x, int64_t n) {
     h->total += (uint64_t)n - nan - inf;
 }
 
-void oct_histogram_merge(struct oct_histogram *into, const struct oct_histogram *from) {
+void oct_histogram_add(struct oct_histogram *h, const float *x, int64_t n) {
+    float lo, hi;
+    add(h, x, n, &lo, &hi);
+}
+
+/* x^k by squaring: the same bits on every machine. */
+static double power(double x, int64_t k) {
+    double y = 1;
+    for (; k > 0; k >>= 1, x *= x)
+        if (k & 1) y *= x;
+    return y;
+}
+
+void oct_histogram_add_batch(struct oct_histogram *h, const float *x, int64_t n, float rate, int64_t index, int64_t batches) {
+    struct oct_batches *b = &h->batches;
+    float lo, hi;
+    add(h, x, n, &lo, &hi);
+    if (lo > hi) return;
+    b->n++;
+    oct_sum_add(&b->low, (double)lo);
+    oct_sum_add(&b->high, (double)hi);
+    if (!(rate > 0)) return;
+    const double c = (double)rate, weight = power(1 - c, batches - 1 - index) * (index ? c : 1);
+    b->moving = OCT_MOVING_ONE_RUN;
+    b->rate = rate;
+    oct_sum_add(&b->moving_low, weight * (double)lo);
+    oct_sum_add(&b->moving_high, weight * (double)hi);
+}
+
+static void merge_batches(struct oct_batches *into, const struct oct_batches *from, bool same_run) {
+    if (!from->n) return;
+    if (into->n && !same_run && (into->moving != OCT_MOVING_NONE || from->moving != OCT_MOVING_NONE)) {
+        into->moving = OCT_MOVING_MIXED;
+        into->rate = 0;
+        into->moving_low = into->moving_high = (struct oct_sum){{0}};
+    } else {
+        into->moving = from->moving;
+        into->rate = from->rate;
+        oct_sum_merge(&into->moving_low, &from->moving_low);
+        oct_sum_merge(&into->moving_high, &from->moving_high);
+    }
+    into->n += from->n;
+    oct_sum_merge(&into->low, &from->low);
+    oct_sum_merge(&into->high, &from->high);
+}
+
+void oct_histogram_merge(struct oct_histogram *into, const struct oct_histogram *from) { oct_histogram_join(into, from, false); }
+
+void oct_histogram_join(struct oct_histogram *into, const struct oct_histogram *from, bool same_run) {
+    merge_batches(&into->batches, &from->batches, same_run);
     into->nan += from->nan;
     into->inf += from->inf;
     if (from->total == 0) return;

@@ -13,16 +13,25 @@ static void add(struct oct_steps *s, int64_t acc, int32_t code) {
     s->code[s->n++] = code;
 }
 
-/* The least acc in (lo, hi] with f(acc) >= code, given f(lo) < code <= f(hi). */
-static int64_t first_reaching(oct_code_fn *f, const void *user, int32_t code, int64_t lo, int64_t hi, double guess) {
-    if (guess > (double)lo + 2 && guess < (double)hi - 2) {
-        const int64_t g = (int64_t)guess;
-        if (f(user, g - 2) < code && f(user, g + 2) >= code) lo = g - 2, hi = g + 2;
-    }
+/* The least acc in (lo, hi] with f(acc) >= code, given f(lo) < code <= f(hi) = *value; and its value. The guess is where a line
+ * reaches the code: seldom off by more than the rounding of its slope. */
+static int64_t first_reaching(oct_code_fn *f, const void *user, int32_t code, int64_t lo, int64_t hi, double guess,
+                              int32_t *value) {
+    enum { NEAR = 3 };
+    if (guess > (double)lo + NEAR && guess < (double)hi - NEAR)
+        for (int64_t off = 0; off < NEAR; off += 2) {
+            const int64_t high = (int64_t)ceil(guess) + off, low = high - 1 - 2 * off;
+            const int32_t reached = f(user, high);
+            if (reached < code || f(user, low) >= code) continue;
+            lo = low, hi = high;
+            *value = reached;
+            break;
+        }
     while (hi - lo > 1) {
         const int64_t mid = lo + (hi - lo) / 2;
-        if (f(user, mid) < code) lo = mid;
-        else hi = mid;
+        const int32_t there = f(user, mid);
+        if (there < code) lo = mid;
+        else hi = mid, *value = there;
     }
     return hi;
 }
@@ -37,10 +46,10 @@ void oct_steps_find(struct oct_steps *s, oct_code_fn *f, const void *user, int64
             s->n = 0; /* more codes than was said: nothing is proved */
             return;
         }
-        at = first_reaching(f, user, code + 1, at, hi, ((double)code + 0.5 - zero) / slope);
+        int32_t reached = top;
+        at = first_reaching(f, user, code + 1, at, hi, ((double)code + 0.5 - zero) / slope, &reached);
         add(s, at - 1, code);
-        code = f(user, at);
-        add(s, at, code);
+        add(s, at, code = reached);
     }
     add(s, hi, top);
 }

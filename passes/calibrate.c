@@ -7,14 +7,16 @@
 struct collection {
     unsigned workers;
     uint32_t nobserved;
+    int64_t chunk, batches;   /* samples that the model takes at once; how often it runs */
+    float *rate;              /* of value index: what a moving average of it takes */
     struct oct_histogram **h; /* [worker * nobserved + index]; node->mark is the index + 1 */
 };
 
 static void collect(void *user, unsigned worker, int64_t first, const struct oct_node *n, const struct oct_tensor *value) {
-    (void)first;
     const struct collection *c = user;
     if (n->op != OCT_OP_observe || !n->mark) return;
-    oct_histogram_add(c->h[worker * c->nobserved + n->mark - 1], value->data, oct_tensor_elements(value));
+    oct_histogram_add_batch(c->h[worker * c->nobserved + n->mark - 1], value->data, oct_tensor_elements(value),
+                            c->rate[n->mark - 1], first / c->chunk, c->batches);
 }
 
 /* Share of the counted values in bins that lie wholly outside [lo, hi]. */
@@ -53,6 +55,32 @@ static bool choose(struct oct_pass_env *env, struct oct_arena *scratch, struct o
     return true;
 }
 
+/* Runs the data; adds what every observed value (node->mark from 1) takes to the statistics. */
+static bool observe(struct oct_pass_env *env, struct oct_module *m, uint32_t count, struct oct_stats *stats) {
+    struct collection c = {.workers = env->cx->threads ? env->cx->threads : 1, .nobserved = count};
+    const struct oct_observer *moving = oct_observer_find("moving");
+    c.chunk = oct_dataset_chunk(env->data->in, env->data->nin);
+    c.batches = env->data->samples / c.chunk;
+    c.rate = OCT_NEW_N(env->scratch, float, count);
+    OCT_FOR_NODES(m, n) {
+        if (!n->mark || !n->at.observer || oct_observer_find(n->at.observer) != moving) continue;
+        c.rate[n->mark - 1] = n->at.param > 0 ? n->at.param : (float)moving->param;
+    }
+    c.h = OCT_NEW_N(env->scratch, struct oct_histogram *, (size_t)c.workers * count);
+    for (size_t i = 0; i < (size_t)c.workers * count; i++)
+        oct_histogram_init(c.h[i] = OCT_NEW(env->scratch, struct oct_histogram));
+    if (env->observe ? !env->observe(env->observe_user, m, env->data, collect, &c)
+                     : !oct_run_dataset(env->cx, m, env->data->in, env->data->nin, env->data->samples, collect, &c))
+        return false;
+    OCT_FOR_NODES(m, n) {
+        if (!n->mark) continue;
+        struct oct_histogram *all = c.h[n->mark - 1];
+        for (unsigned w = 1; w < c.workers; w++) oct_histogram_join(all, c.h[w * count + n->mark - 1], true);
+        oct_histogram_merge(oct_stats_get(stats, n->operand[0]->name), all);
+    }
+    return true;
+}
+
 bool oct_pass_calibrate(struct oct_pass_env *env, struct oct_module *m) {
     uint32_t count = 0;
     struct oct_node *some = NULL;
@@ -64,16 +92,7 @@ bool oct_pass_calibrate(struct oct_pass_env *env, struct oct_module *m) {
     }
     if (!count) return true;
     if (env->data) {
-        struct collection c = {.workers = env->cx->threads ? env->cx->threads : 1, .nobserved = count};
-        c.h = OCT_NEW_N(env->scratch, struct oct_histogram *, (size_t)c.workers * count);
-        for (size_t i = 0; i < (size_t)c.workers * count; i++)
-            oct_histogram_init(c.h[i] = OCT_NEW(env->scratch, struct oct_histogram));
-        if (env->observe ? !env->observe(env->observe_user, m, env->data, collect, &c)
-                         : !oct_run_dataset(env->cx, m, env->data->in, env->data->nin, env->data->samples, collect, &c))
-            return false;
-        OCT_FOR_NODES(m, n)
-        for (unsigned w = 0; n->mark && w < c.workers; w++)
-            oct_histogram_merge(oct_stats_get(stats, n->operand[0]->name), c.h[w * count + n->mark - 1]);
+        if (!observe(env, m, count, stats)) return false;
     } else if (some) {
         oct_error(env->cx, some->span, OCT_E5103, "calibrate: nothing is known of the range of '%s'", some->operand[0]->name);
         oct_help(env->cx, "give calibration data: --data CAL.npy, or statistics of an earlier run: --stats S.stats");

@@ -116,7 +116,7 @@ struct oct_node *oct_elim_island(struct oct_module *m, struct oct_node *p, const
     const struct oct_type *y = &q->type;
     const char *name = oct_op_info(p->op)->name;
     if (oct_kept_float(m, p)) {
-        oct_set_why(m, p, "float: a rule keeps it float (act=float)");
+        oct_set_why(m, p, "%s", oct_kept_float_why(m, p));
         return NULL;
     }
     if (!has_integer_form(p)) {

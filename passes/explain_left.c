@@ -23,9 +23,8 @@ static void explain(struct oct_pass_env *env, const struct oct_module *m, const 
         if (reader) oct_explain(env, n, "stays: '%s' reads it as float", reader->name);
         else oct_explain(env, n, "stays: boundary of the model (option io=float)");
     } else {
-        oct_explain(env, n,
-                    oct_kept_float(m, n) ? "float: a rule keeps it float (act=float)"
-                                         : "float: no range was observed for its result");
+        oct_explain(env, n, "%s",
+                    oct_kept_float(m, n) ? oct_kept_float_why(m, n) : "float: no range was observed for its result");
     }
 }
 

@@ -10,7 +10,7 @@
 enum { WANTED = 1, GOVERNED = 2, FLAGS = WANTED | GOVERNED, SUMMED = 4, NUMBER_AT = 3 };
 
 /* What the words of QRULE(act) and its neighbours mean, in their order. */
-static const enum oct_dtype act_dtype[] = {OCT_I8, OCT_U8, OCT_I16, OCT_F32};
+static const enum oct_dtype act_dtype[] = {OCT_I8, OCT_U8, OCT_I16, OCT_F32, OCT_F32};
 static const enum oct_scheme act_scheme[] = {OCT_scheme_asym, OCT_scheme_sym, OCT_scheme_full, OCT_scheme_pot};
 enum { RANGE_FULL, RANGE_REDUCED, RANGE_NARROW };
 

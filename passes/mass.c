@@ -116,9 +116,10 @@ void oct_mass_bins(const struct oct_mass *m, double lo, double hi, int n, double
     }
 }
 
-void oct_search_range(const struct oct_search *s, float range[2]) {
+void oct_search_range(struct oct_search *s, float range[2]) {
     range[0] = (float)s->lo;
     range[1] = (float)s->hi;
+    s->a = s->c = 1;
     if (s->lo == 0 && s->hi == 0) return;
     double best = INFINITY, ba = 1, bc = 1;
     for (int i = s->coarse; i >= 1; i--) {
@@ -143,9 +144,16 @@ void oct_search_range(const struct oct_search *s, float range[2]) {
     }
     range[0] = (float)(s->lo * ba);
     range[1] = (float)(s->hi * bc);
+    s->a = ba;
+    s->c = bc;
 }
 
 void oct_clamp_range(const struct oct_mass *m, double lo, double hi, float range[2]) {
     range[0] = (float)(lo > m->min ? lo : m->min);
     range[1] = (float)(hi < m->max ? hi : m->max);
+}
+
+void oct_keep_within(const struct oct_histogram *h, double lo, double hi, float range[2]) {
+    range[0] = (float)fmin(fmax(lo, (double)h->min), (double)h->max);
+    range[1] = (float)fmax(fmin(hi, (double)h->max), (double)h->min);
 }

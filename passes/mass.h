@@ -33,14 +33,16 @@ struct oct_search {
     int coarse, refinements;
     double (*error)(void *user, double lo, double hi);
     void *user;
+    double a, c; /* what was found */
 };
-void oct_search_range(const struct oct_search *s, float range[2]);
+void oct_search_range(struct oct_search *s, float range[2]);
 
 /* A range of the asymmetric scheme as it is; of the symmetric ones the ends become +- the larger magnitude. */
 static inline bool oct_is_symmetric(const struct oct_observed *o) { return o->scheme != OCT_scheme_asym; }
 /* Number of codes. */
 static inline double oct_codes_of(const struct oct_observed *o) { return (double)o->qmax - o->qmin + 1; }
-/* The range clamped to what was observed. */
+/* The range clamped to what was observed: means, too, leave it by rounding, or in a file made up. */
+void oct_keep_within(const struct oct_histogram *h, double lo, double hi, float range[2]);
 void oct_clamp_range(const struct oct_mass *m, double lo, double hi, float range[2]);
 
 #endif

@@ -38,6 +38,6 @@ bool oct_observe_hist(struct oct_observed *o, float range[2]) {
     c->lo = fmin(m.min, 0);
     c->hi = fmax(m.max, 0);
     if (c->lo < c->hi) oct_mass_bins(&m, c->lo, c->hi, OCT_MASS_BINS, c->count);
-    oct_search_range(&(struct oct_search){c->lo, c->hi, 32, 6, error, c}, range);
+    oct_search_range(&(struct oct_search){c->lo, c->hi, 32, 6, error, c, 0, 0}, range);
     return true;
 }

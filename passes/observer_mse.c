@@ -69,7 +69,7 @@ bool oct_observe_mse(struct oct_observed *o, float range[2]) {
     struct bins *b = OCT_NEW(o->scratch, struct bins);
     b->o = o;
     gather(o->h, b);
-    oct_search_range(&(struct oct_search){fmin((double)o->h->min, 0), fmax((double)o->h->max, 0), COARSE, REFINEMENTS, error, b},
-                     range);
+    struct oct_search s = {fmin((double)o->h->min, 0), fmax((double)o->h->max, 0), COARSE, REFINEMENTS, error, b, 0, 0};
+    oct_search_range(&s, range);
     return true;
 }

@@ -12,7 +12,7 @@ enum { OCT_QUANTIZE_ON, OCT_QUANTIZE_OFF };
 enum { OCT_PERMUTE_OFF, OCT_PERMUTE_ON };
 enum { OCT_NUDGE_OFF, OCT_NUDGE_ON };
 enum { OCT_IO_INT8, OCT_IO_FLOAT };
-enum { OCT_ACT_I8, OCT_ACT_U8, OCT_ACT_I16, OCT_ACT_FLOAT };
+enum { OCT_ACT_I8, OCT_ACT_U8, OCT_ACT_I16, OCT_ACT_FLOAT, OCT_ACT_DYNAMIC };
 
 /* Calibration data, already fitted to the module's inputs. */
 struct oct_dataset {
@@ -108,9 +108,6 @@ bool oct_run_pipeline(struct oct_ctx *cx, struct oct_module *m, const struct oct
 /* Runs both modules on the same pseudo-random inputs and stops with an internal error when the pass changed more than its flags
  * allow (check_each.c). */
 void oct_check_pass(struct oct_module *before, struct oct_module *after, const struct oct_pass_info *pass);
-
-/* Does any rule leave codes of weights, or biases, to the pass repair_layers, which reads data? */
-bool oct_wants_repair(const struct oct_module *m);
 
 /* ---- choosing parameters: pure number code, apart from graph rewriting (qparams.c) --------------------------------------- */
 

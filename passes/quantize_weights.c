@@ -6,7 +6,7 @@
  * stays a normal fp32 number, and so does every product s_x s_w[c]. */
 #include <float.h>
 
-#include "links.h"
+#include "rewrite.h"
 
 /* Words of QRULE(weight), QRULE(weight_observer), QRULE(granularity), in order. */
 enum { WEIGHT_I8, WEIGHT_FLOAT, WEIGHT_U8 };
@@ -71,9 +71,7 @@ static float channel_scale(const float *w, int64_t n, const struct oct_qconfig *
     return weight_scheme[rule->weight_scheme] == OCT_scheme_pot ? next_power_of_two(least) : least;
 }
 
-static struct oct_node *dequantized(struct oct_module *m, const struct oct_node *from, const struct oct_type *t,
-                                    const void *data) {
-    struct oct_node *c = oct_new_const(m, from->name, "q", t, data, from->span);
+static struct oct_node *dequantized(struct oct_module *m, const struct oct_node *from, struct oct_node *c) {
     return oct_make(m, OCT_OP_dequantize, oct_suffixed(m, from->name, "dq"), &c, 1, NULL, NULL, from->span);
 }
 
@@ -86,8 +84,8 @@ uint32_t oct_weight_index(const struct oct_weights *w, int64_t i) {
 }
 
 /* The codes that env->round chooses, else the nearest ones. */
-void oct_round_weights(struct oct_pass_env *env, const struct oct_weights *w, int32_t *code) {
-    if (env->round && env->round(env->round_user, w, code)) return;
+static void round_weights(struct oct_pass_env *env, const struct oct_weights *w, int32_t *code) {
+    if (env->round && oct_has_flag(w->op, OCT_LINEAR) && env->round(env->round_user, w, code)) return;
     const int64_t total = w->outs * w->per;
     for (int64_t i = 0; i < total; i++) {
         const uint32_t k = oct_weight_index(w, i);
@@ -95,29 +93,17 @@ void oct_round_weights(struct oct_pass_env *env, const struct oct_weights *w, in
     }
 }
 
-/* Codes are for repair_layers to choose: quantize(@w), clipped to the codes that there are. */
-static struct oct_node *left_open(struct oct_module *m, const struct oct_weights *w, const struct oct_type *t) {
-    struct oct_node *wn = w->op->operand[1];
-    struct oct_attrs at;
-    oct_attrs_init(&at);
-    OCT_MARK(at, clip), at.clip[0] = (float)w->codes.lo, at.clip[1] = (float)w->codes.hi;
-    struct oct_node *q = oct_make(m, OCT_OP_quantize, oct_suffixed(m, wn->name, "q"), &wn, 1, &at, t, wn->span);
-    return oct_make(m, OCT_OP_dequantize, oct_suffixed(m, wn->name, "dq"), &q, 1, NULL, NULL, wn->span);
-}
-
-static struct oct_node *quantized_weight(struct oct_pass_env *env, struct oct_module *m, const struct oct_weights *w,
-                                         enum oct_dtype dtype) {
-    const struct oct_node *wn = w->op->operand[1];
+static struct oct_node *coded(struct oct_pass_env *env, struct oct_module *m, const struct oct_weights *w,
+                              const struct oct_node *wn, enum oct_dtype dtype) {
     const int64_t total = w->outs * w->per;
+    int32_t *code = OCT_NEW_N(env->scratch, int32_t, total);
+    round_weights(env, w, code);
     struct oct_type t = wn->type;
     t.dtype = dtype;
     t.q = w->q;
-    if (oct_wants_repair(m)) return left_open(m, w, &t);
-    int32_t *code = OCT_NEW_N(env->scratch, int32_t, total);
-    oct_round_weights(env, w, code);
     void *data = oct_alloc_n(m->arena, (size_t)total, oct_dtype_size(t.dtype));
     for (int64_t i = 0; i < total; i++) oct_store_int(t.dtype, data, i, code[i]);
-    return dequantized(m, wn, &t, data);
+    return oct_new_const(m, wn->name, "q", &t, data, wn->span);
 }
 
 int32_t oct_bias_code(float b, float s_x, float s_w) {
@@ -137,7 +123,7 @@ static struct oct_node *quantized_bias(struct oct_module *m, const struct oct_no
     struct oct_type t = bn->type;
     t.dtype = OCT_I32;
     t.q = w->axis < 0 ? oct_quant_tensor(m->arena, scale[0], 0) : oct_quant_channel(m->arena, 0, n, scale, NULL);
-    return dequantized(m, bn, &t, code);
+    return dequantized(m, bn, oct_new_const(m, bn->name, "q", &t, code, bn->span));
 }
 
 /* Rule saturation: scales rise until no 16-bit sum of the kernels can saturate. scale[k]: of output channels [k run, (k+1) run).
@@ -170,11 +156,13 @@ static void raise_to_safe(struct oct_pass_env *env, const struct oct_node *n, co
                       safe.loss.bits / safe.loss.channels, safe.loss.most);
 }
 
-/* Parameters of all weights: one scale for each run of output channels. Channels that share one have it each. */
+/* Parameters of all weights: one scale for each run of output channels. Channels that share one have it each. b: the bias that
+ * they have to leave room for, or NULL. */
 static const struct oct_quant *choose(struct oct_pass_env *env, struct oct_module *m, const struct oct_node *n,
-                                      const struct oct_qconfig *rule, const struct oct_input *in) {
-    const float *w = oct_const_floats(n->operand[1]), *b = oct_const_floats(oct_operand(n, 2));
-    const int64_t outs = n->operand[1]->type.dim[0], per = oct_type_elements(&n->operand[1]->type, 1) / outs;
+                                      const struct oct_node *wn, const float *b, const struct oct_qconfig *rule,
+                                      const struct oct_input *in) {
+    const float *w = oct_const_floats(wn);
+    const int64_t outs = wn->type.dim[0], per = oct_type_elements(&wn->type, 1) / outs;
     const int64_t run = oct_weight_run(rule, outs);
     float *scale = OCT_NEW_N(env->scratch, float, outs);
     for (int64_t first = 0; first < outs; first += run) {
@@ -184,22 +172,15 @@ static const struct oct_quant *choose(struct oct_pass_env *env, struct oct_modul
         scale[first / run] =
             channel_scale(w + first * per, (end - first) * per, rule, least_scale(largest, in->scale), largest > 0);
     }
-    raise_to_safe(env, n, rule, in, run, scale);
+    if (in->loss) raise_to_safe(env, n, rule, in, run, scale);
     if (per_tensor(rule)) return oct_quant_tensor(m->arena, scale[0], oct_weight_zero_of(rule, w, outs * per, scale[0]));
     for (int64_t o = outs - 1; o >= 0; o--) scale[o] = scale[o / run];
     return oct_quant_channel(m->arena, 0, (uint32_t)outs, scale, NULL);
 }
 
-/* What a correction is added to. */
-static void add_zero_bias(struct oct_module *m, struct oct_node *n) {
-    struct oct_layer l;
-    if (!oct_operand(n, 2) && oct_layer_of(n, &l)) oct_layer_rewrite(m, &l, "", NULL, OCT_NEW_N(m->arena, float, l.outs));
-}
-
 unsigned oct_quantize_weights(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n, const struct oct_input *in) {
-    const struct oct_qconfig rule = oct_qconfig_for(m, n);
-    if (rule.bias_correction && rule.weight != WEIGHT_FLOAT && oct_const_floats(n->operand[1])) add_zero_bias(m, n);
     struct oct_node *wn = n->operand[1], *bn = oct_operand(n, 2);
+    const struct oct_qconfig rule = oct_qconfig_for(m, n);
     const float *w = oct_const_floats(wn), *b = oct_const_floats(bn);
     if (!w) return 0; /* placed by hand, or computed: elim_qdq says what it thinks of it */
     if (rule.weight == WEIGHT_FLOAT) {
@@ -209,9 +190,30 @@ unsigned oct_quantize_weights(struct oct_pass_env *env, struct oct_module *m, st
     const int64_t outs = wn->type.dim[0], total = oct_type_elements(&wn->type, 1);
     if (!outs || !total) return 0;
     const struct oct_weights weights = {
-        .op = n, .w = w, .outs = outs, .per = total / outs, .q = choose(env, m, n, &rule, in), .codes = oct_weight_codes(&rule)};
+        .op = n, .w = w, .outs = outs, .per = total / outs, .q = choose(env, m, n, wn, b, &rule, in), .codes = oct_weight_codes(&rule)};
     m->cursor = n;
-    n->operand[1] = quantized_weight(env, m, &weights, type_of(&rule));
+    n->operand[1] = dequantized(m, wn, coded(env, m, &weights, wn, type_of(&rule)));
     if (b) n->operand[2] = quantized_bias(m, bn, in->scale, weights.q);
     return b ? 2 : 1;
+}
+
+struct oct_node *oct_codes_by_rule(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n, int i) {
+    const struct oct_node *wn = oct_operand(n, i);
+    const struct oct_qconfig rule = oct_qconfig_for(m, n);
+    const float *w = oct_const_floats(wn);
+    const int64_t outs = w && wn->type.rank ? wn->type.dim[0] : 0, total = w ? oct_type_elements(&wn->type, 1) : 0;
+    const struct oct_input any = {.scale = 1}; /* products are scaled in fp32: no bias in units of theirs, no sums of 16 bits */
+    if (!outs || !total) return NULL;
+    if (rule.weight == WEIGHT_FLOAT) {
+        oct_set_why(m, n, "float: a rule keeps its weights float (weight=float)");
+        return NULL;
+    }
+    const struct oct_weights weights = {.op = n,
+                                        .w = w,
+                                        .outs = outs,
+                                        .per = total / outs,
+                                        .q = choose(env, m, n, wn, NULL, &rule, &any),
+                                        .codes = oct_weight_codes(&rule)};
+    m->cursor = n;
+    return coded(env, m, &weights, wn, type_of(&rule));
 }

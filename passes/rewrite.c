@@ -7,6 +7,19 @@ void oct_resolve_operands(struct oct_node *n) {
     for (int i = 0; i < n->noperands; i++) n->operand[i] = oct_resolve(n->operand[i]);
 }
 
+bool oct_kept_float(const struct oct_module *m, const struct oct_node *n) {
+    if (n->at.dynamic) return true;
+    if (!m->nrules || oct_has_flag(n, OCT_QDQ)) return false;
+    const uint8_t act = oct_qconfig_for(m, n).act;
+    return act == OCT_ACT_FLOAT || act == OCT_ACT_DYNAMIC;
+}
+
+const char *oct_kept_float_why(const struct oct_module *m, const struct oct_node *n) {
+    if (n->at.dynamic) return "float, but for its products: codes by the range at run time";
+    return oct_qconfig_for(m, n).act == OCT_ACT_FLOAT ? "float: a rule keeps it float (act=float)"
+                                                      : "float: it has no constant weights that act=dynamic could make codes";
+}
+
 void oct_note_origin(const struct oct_module *m, struct oct_node *n) {
     n->tag = oct_has_flag(n, OCT_SHARESQ) && !oct_kept_float(m, n) ? oct_origin(oct_operand(n, 0)) : n;
 }

@@ -18,10 +18,10 @@ static inline const float *oct_const_floats(const struct oct_node *n) {
 }
 static inline bool oct_takes(const struct oct_node *n, enum oct_attr_id a) { return oct_op_info(n->op)->attrs >> a & 1u; }
 static inline bool oct_has_flag(const struct oct_node *n, unsigned flag) { return (oct_op_info(n->op)->flags & flag) != 0; }
-/* Does a rule keep this op float (act=float)? Then its result is no codes, whatever stands around it. */
-static inline bool oct_kept_float(const struct oct_module *m, const struct oct_node *n) {
-    return m->nrules && !oct_has_flag(n, OCT_QDQ) && oct_qconfig_for(m, n).act == OCT_ACT_FLOAT;
-}
+/* Is this op float by its own form or by a rule (act=float, act=dynamic)? Then its result is no codes, whatever stands around it.
+ */
+bool oct_kept_float(const struct oct_module *m, const struct oct_node *n);
+const char *oct_kept_float_why(const struct oct_module *m, const struct oct_node *n);
 /* The value whose parameters n carries: back through the ops that share their operand's. A pass notes it in `tag`, node by node
  * in execution order, so that long chains cost linear time; a node without a note is its own. */
 void oct_note_origin(const struct oct_module *m, struct oct_node *n);
@@ -117,11 +117,14 @@ struct oct_input {
     float scale;
     int32_t range;         /* its codes span so many steps */
     const uint8_t *dead;   /* channels that fold_channels will take out, or NULL */
-    struct oct_loss *loss; /* sums up what rule saturation costs */
+    struct oct_loss *loss; /* sums up what rule saturation costs; NULL: that rule has no say */
 };
 /* Quantizes the float constants that a linear op reads as weight and bias, as its rule says. Returns how many constants it
  * replaced. */
 unsigned oct_quantize_weights(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n, const struct oct_input *in);
+/* The float constant that n reads as operand i as codes under its rule, by rows of axis 0 or as a whole; NULL: it is none, or the
+ * rule keeps it float (noted on n). */
+struct oct_node *oct_codes_by_rule(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n, int i);
 /* Codes that weights take by the rule, and the nearest of them, ties to even. */
 struct oct_reach oct_weight_codes(const struct oct_qconfig *rule);
 /* So many of `outs` output channels in a row share a scale by the rule. */
@@ -130,8 +133,6 @@ int64_t oct_weight_run(const struct oct_qconfig *rule, int64_t outs);
 float oct_weight_scale_of(const struct oct_qconfig *rule, const float *w, int64_t n);
 int32_t oct_weight_zero_of(const struct oct_qconfig *rule, const float *w, int64_t n, float scale);
 int32_t oct_weight_code(float w, float scale, int32_t zero, struct oct_reach codes);
-/* The codes that env->round chooses, else the nearest ones. */
-void oct_round_weights(struct oct_pass_env *env, const struct oct_weights *w, int32_t *code);
 /* A bias in units of s_x s_w, ties to even, clamped to +-(2^31 - 1). */
 int32_t oct_bias_code(float b, float s_x, float s_w);
 

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 packages="build-essential cmake ninja-build pkg-config flex bison ccache libprotobuf-c-dev protobuf-c-compiler libjansson-dev
 libxxhash-dev libzip-dev libpng-dev libjpeg62-turbo-dev libcmocka-dev llvm-19-dev python3-venv"
 case " $* " in *" --tests "*) packages="$packages llvm-19-tools clang-19 libsimde-dev libonnx-testdata libclang-rt-19-dev qemu-user qemu-system-arm gcc-aarch64-linux-gnu
-libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-arm-none-eabi libnewlib-arm-none-eabi valgrind" ;; esac
+libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-arm-none-eabi libnewlib-arm-none-eabi valgrind libopenmpi-dev openmpi-bin" ;; esac
 missing=""
 for p in $packages; do
     dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $p"

@@ -15,7 +15,8 @@ static int64_t weight(const struct oct_node *w, int64_t i) {
 static bool const_or_absent(const struct oct_kbuild *b, int i) {
     return i >= b->nin || !b->in[i].node || b->in[i].node->op == OCT_OP_const;
 }
-bool oct_layer_fits(const struct oct_kbuild *b) {
+bool oct_layer_fits(const struct oct_kbuild *b) { return oct_layer_fits_sums(b) && oct_dtype_size(b->node->type.dtype) <= 2; }
+bool oct_layer_fits_sums(const struct oct_kbuild *b) {
     const struct oct_type *x = &b->in[0].node->type, *w = &b->in[1].node->type;
     return oct_k_is_codes(x) && oct_k_is_codes(w) && oct_k_is_codes(&b->node->type) && x->q->axis < 0 &&
            b->node->type.q->axis < 0 && const_or_absent(b, 1) && const_or_absent(b, 2) && oct_dtype_size(w->dtype) == 1 &&
@@ -36,14 +37,45 @@ static void input_range(const struct oct_kbuild *b, int64_t *lo, int64_t *hi) {
     *hi = (xhi > zx ? xhi : zx) - zx;
 }
 
-bool oct_layer_narrow(const struct oct_kbuild *b) {
+/* n weights of output o, from its i-th on, less their zero point. */
+static void weights_of(const struct oct_node *w, int64_t o, int64_t i, int64_t n, int16_t *to) {
+    const int64_t from = o * (oct_type_elements(&w->type, 1) / w->type.dim[0]) + i;
+    const int32_t zero = oct_zero(w->type.q, (uint32_t)o);
+    if (w->type.dtype == OCT_I8)
+        for (int64_t k = 0; k < n; k++) to[k] = (int16_t)(((const int8_t *)w->data)[from + k] - zero);
+    else
+        for (int64_t k = 0; k < n; k++) to[k] = (int16_t)(weight(w, from + k) - zero);
+}
+/* What the weights of an output add up to, the positive ones and the others; and the extremes of all weights so far. */
+struct weight_sums {
+    int64_t positive, negative;
+    int16_t least, most;
+};
+static void add_up(const struct oct_kbuild *b, int64_t o, struct weight_sums *s) {
+    enum { CHUNK = 256 };
     const struct oct_node *w = b->in[1].node;
-    const int64_t outputs = w->type.dim[0], n = oct_type_elements(&w->type, 1);
-    for (int64_t i = 0; i < n; i++) {
-        const int64_t v = weight(w, i) - oct_zero(w->type.q, (uint32_t)(i / (n / outputs)));
-        if (v < INT8_MIN || v > INT8_MAX) return false;
+    const int64_t terms = oct_type_elements(&w->type, 1) / w->type.dim[0];
+    s->positive = s->negative = 0;
+    for (int64_t i = 0; i < terms; i += CHUNK) {
+        int16_t v[CHUNK];
+        const int64_t n = terms - i < CHUNK ? terms - i : CHUNK;
+        int32_t all = 0, positive = 0;
+        weights_of(w, o, i, n, v);
+        for (int64_t k = 0; k < n; k++) {
+            all += v[k];
+            positive += v[k] > 0 ? v[k] : 0;
+            s->least = v[k] < s->least ? v[k] : s->least;
+            s->most = v[k] > s->most ? v[k] : s->most;
+        }
+        s->positive += positive;
+        s->negative += all - positive;
     }
-    return true;
+}
+
+bool oct_layer_narrow(const struct oct_kbuild *b) {
+    struct weight_sums s = {0};
+    for (int64_t o = 0; o < b->in[1].node->type.dim[0]; o++) add_up(b, o, &s);
+    return s.least >= INT8_MIN && s.most <= INT8_MAX;
 }
 
 const int8_t *oct_layer_rows(const struct oct_kbuild *b, struct oct_arena *a) {
@@ -68,17 +100,13 @@ void oct_layer_codes(const struct oct_kbuild *b, int32_t *lo, int32_t *hi) {
 }
 
 int64_t oct_layer_reach(const struct oct_kbuild *b) {
-    const struct oct_node *w = b->in[1].node;
-    const int64_t outputs = w->type.dim[0], terms = oct_type_elements(&w->type, 1) / outputs;
+    struct weight_sums s = {0};
     int64_t dlo, dhi, reach = 0;
-    input_range(b, &dlo, &dhi);
-    for (int64_t o = 0; o < outputs; o++) {
-        int64_t lo = bias_of(b, o), hi = lo;
-        for (int64_t i = 0; i < terms; i++) {
-            const int64_t v = weight(w, o * terms + i) - oct_zero(w->type.q, (uint32_t)o);
-            lo += v < 0 ? v * dhi : v * dlo;
-            hi += v < 0 ? v * dlo : v * dhi;
-        }
+    input_range(b, &dlo, &dhi); /* <= 0, >= 0 */
+    for (int64_t o = 0; o < b->in[1].node->type.dim[0]; o++) {
+        add_up(b, o, &s);
+        const int64_t lo = bias_of(b, o) + s.positive * dlo + s.negative * dhi,
+                      hi = bias_of(b, o) + s.positive * dhi + s.negative * dlo;
         if (-lo > reach) reach = -lo;
         if (hi > reach) reach = hi;
     }

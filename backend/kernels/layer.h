@@ -19,6 +19,7 @@ struct layer {
 };
 /* Constant weights of 8 bits, codes in and out, a scale for the whole of either. */
 bool oct_layer_fits(const struct oct_kbuild *b);
+bool oct_layer_fits_sums(const struct oct_kbuild *b); /* or sums of 32 bits out */
 /* Do the weights less their zero points fit i8? */
 bool oct_layer_narrow(const struct oct_kbuild *b);
 /* No |accumulator| exceeds it. */

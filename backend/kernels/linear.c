@@ -6,11 +6,15 @@
 #include "vec.h"
 #include "window.h"
 
-bool oct_fits_dense(const struct oct_kbuild *b) { return oct_layer_fits(b); }
+bool oct_fits_dense(const struct oct_kbuild *b) { return oct_layer_fits_sums(b); }
 bool oct_fits_conv2d(const struct oct_kbuild *b) {
     for (int i = 0; i < 4; i++)
         if (b->in[0].at.border[i] < b->node->at.pad[i]) return false;
-    return oct_layer_fits(b);
+    return oct_layer_fits_sums(b);
+}
+
+static void say_scalar(struct oct_kbuild *b, const char *why) {
+    oct_k_fallback(b, "scalar code: %s", why ? why : "results of 32 bits");
 }
 
 /* Weights of outputs [first, first + blocks * tile) of each group: groups, blocks, terms in the order of `dims`, then the tile's
@@ -228,8 +232,7 @@ bool oct_build_conv2d(struct oct_kbuild *b) {
     int64_t px = b->target->tile_px < OCT_MAX_PIXELS ? b->target->tile_px : OCT_MAX_PIXELS;
     if (px > width) px = width;
     if (depthwise) px = 1;
-    if (b->target->vector_bits >= 256)
-        oct_k_fallback(b, "scalar code: %s", depthwise ? oct_depthwise_vec_refuses(b) : oct_conv2d_vec_refuses(b));
+    if (b->target->vector_bits >= 256) say_scalar(b, depthwise ? oct_depthwise_vec_refuses(b) : oct_conv2d_vec_refuses(b));
     b->recipe = depthwise    ? "direct depthwise"
                 : groups > 1 ? "direct grouped"
                              : oct_sprintf(b->arena, "direct %d channels x %d pixels", (int)tile, (int)px);
@@ -265,7 +268,7 @@ bool oct_build_dense(struct oct_kbuild *b) {
     struct layer l;
     if (!oct_layer_plan(&l, b)) return false;
     oct_layer_open(&l);
-    if (b->target->vector_bits >= 256) oct_k_fallback(b, "scalar code: %s", oct_dense_vec_refuses(b));
+    if (b->target->vector_bits >= 256) say_scalar(b, oct_dense_vec_refuses(b));
     int64_t tile = b->target->tile_oc * 2 < OCT_MAX_TILE ? b->target->tile_oc * 2 : OCT_MAX_TILE;
     b->recipe = oct_sprintf(b->arena, "%d outputs at once", (int)tile);
     struct weights w = weights_of(&l, tile);

@@ -79,13 +79,11 @@ bool oct_fits_dense_vec(const struct oct_kbuild *b) {
 /* ---- ways -------------------------------------------------------------------------------------------------------------------
  */
 
-/* Vector operations for all pixels of a row of the result for one block, a row of the window. Tiles that leave few registers are
- * no good default: gcc keeps what loops do not change in some and spills sums, which halves its speed, where others gain a
- * twentieth. */
+/* Vector operations for all pixels of a row of the result for one block, a row of the window. */
 static double block_cost(const struct oct_kbuild *b, const struct oct_shape *s, int how, int64_t pixels, int64_t vectors) {
     const int64_t length = s->kw * s->c;
     const bool looped = how == OCT_PAIRS || how > OCT_DOTS_AT_ONCE, /* sums of a tile in registers throughout a loop */
-        full = looped && pixels > 1 && (pixels + 2) * vectors + 2 > b->target->registers;
+        full = looped && oct_madd_crowds(b->target, pixels, vectors);
     const double cost = how == OCT_PAIRS ? (double)((length + 1) / 2 * oct_madd_cost(s->ow, pixels, vectors))
                                          : oct_dots_cost(b->target, how, s->ow, pixels, vectors, (length + 3) / 4);
     return full ? cost * 1.1 : cost;

@@ -75,6 +75,10 @@ int oct_madd_most(const struct oct_target *t, int64_t vectors) {
     return most < 1 ? 1 : most > OCT_MADD_PIXELS ? OCT_MADD_PIXELS : (int)most;
 }
 
+bool oct_madd_crowds(const struct oct_target *t, int64_t pixels, int64_t vectors) {
+    return pixels > 1 && (pixels + 2) * vectors + 2 > t->registers;
+}
+
 /* Quarter cycles of a step of one pair: four operations a cycle, two of them products; loads, of which two a cycle are not always
  * reached; the loop. */
 static int64_t step_cost(int64_t pixels, int64_t vectors) {

@@ -27,6 +27,9 @@ void oct_madd_build(const struct oct_madd *s, int pixels, struct lp_addr x, stru
  * of four vector operations a cycle, two of them products. */
 int64_t oct_madd_cost(int64_t width, int64_t pixels, int64_t vectors);
 int oct_madd_most(const struct oct_target *t, int64_t vectors); /* pixels of a tile at most */
+/* Does a tile leave few registers? Then it is no good default: gcc keeps what loops do not change in some and spills sums, which
+ * halves its speed, where others gain a twentieth. */
+bool oct_madd_crowds(const struct oct_target *t, int64_t pixels, int64_t vectors);
 int oct_madd_pixels(const struct oct_target *t, int64_t width, int64_t vectors);
 /* Vectors of a tile for `all` vectors of channels, and *cost for all of them. */
 int oct_madd_vectors(const struct oct_target *t, int64_t width, int64_t all, int64_t *cost);

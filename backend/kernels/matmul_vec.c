@@ -26,6 +26,7 @@ const char *oct_matmul_vec_refuses(const struct oct_kbuild *b) {
     const int r = out->rank, s = in->rank;
     for (int i = 0; i < 2; i++)
         if (oct_dtype_size(b->in[i].node->type.dtype) != 1) return "codes of 16 bits";
+    if (oct_dtype_size(b->node->type.dtype) > 2) return "results of 32 bits";
     if (b->acc_bound >= OCT_RQV_LIMIT) return "sums of more than 32 bits";
     if (out->dim[r - 1] > 1 && (out->stride[r - 1] != 1 || in->stride[s - 1] != 1))
         return "columns that are no neighbours in memory";

@@ -53,7 +53,7 @@ static struct lp_val magnitude(struct lp_kernel *k, struct lp_val x, struct lp_v
     return lp_op3(k, "a", LP_OP_select, negative, op1(k, LP_OP_fneg, x), x);
 }
 
-static struct lp_val r_tanh(struct lp_kernel *k, struct lp_val x) {
+struct lp_val oct_r_tanh(struct lp_kernel *k, struct lp_val x) {
     struct lp_val negative = lp_op2(k, "neg", LP_OP_lt, x, f32(0)), a = magnitude(k, x, negative);
     static const float c[] = {-0.005717037f, 0.020650579f, -0.053743497f, 0.13331491f, -0.33333284f};
     struct lp_val z = lp_op2(k, "z", LP_OP_fmul, x, x), p = polynomial(k, z, c, 5);
@@ -66,7 +66,7 @@ static struct lp_val r_tanh(struct lp_kernel *k, struct lp_val x) {
     return choose(k, op2(k, LP_OP_lt, a, f32((double)0.625f)), small, y);
 }
 
-static struct lp_val r_sigmoid(struct lp_kernel *k, struct lp_val x) {
+struct lp_val oct_r_sigmoid(struct lp_kernel *k, struct lp_val x) {
     struct lp_val negative = lp_op2(k, "neg", LP_OP_lt, x, f32(0));
     struct lp_val e = oct_r_exp(k, choose(k, negative, x, op1(k, LP_OP_fneg, x)));
     return op2(k, LP_OP_fdiv, choose(k, negative, e, f32(1.0)), op2(k, LP_OP_fadd, f32(1.0), e));
@@ -102,7 +102,7 @@ static struct lp_val r_erf(struct lp_kernel *k, struct lp_val x) {
 }
 
 static struct lp_val r_expm1(struct lp_kernel *k, struct lp_val x) {
-    struct lp_val t = kept(k, "t", r_tanh(k, op2(k, LP_OP_fmul, x, f32(0.5))));
+    struct lp_val t = kept(k, "t", oct_r_tanh(k, op2(k, LP_OP_fmul, x, f32(0.5))));
     return op2(k, LP_OP_fdiv, op2(k, LP_OP_fadd, t, t), op2(k, LP_OP_fsub, f32(1.0), t));
 }
 
@@ -127,8 +127,8 @@ struct lp_val oct_r_point(struct lp_kernel *k, const struct oct_node *n, struct 
     case OCT_OP_relu6: return oct_r_clamp(k, x, 0, 6);
     case OCT_OP_clip: return oct_r_clamp(k, x, n->at.clip[0], n->at.clip[1]);
     case OCT_OP_leaky_relu: return choose(k, op2(k, LP_OP_lt, x, f32(0)), op2(k, LP_OP_fmul, f32((double)n->at.alpha), x), x);
-    case OCT_OP_sigmoid: return r_sigmoid(k, x);
-    case OCT_OP_tanh: return r_tanh(k, x);
+    case OCT_OP_sigmoid: return oct_r_sigmoid(k, x);
+    case OCT_OP_tanh: return oct_r_tanh(k, x);
     case OCT_OP_hardswish:
         return op2(k, LP_OP_fdiv, op2(k, LP_OP_fmul, x, oct_r_clamp(k, op2(k, LP_OP_fadd, x, f32(3.0)), 0, 6)), f32(6.0));
     case OCT_OP_hardsigmoid: return oct_r_clamp(k, op2(k, LP_OP_fadd, op2(k, LP_OP_fdiv, x, f32(6.0)), f32(0.5)), 0, 1);

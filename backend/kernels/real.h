@@ -7,7 +7,8 @@
 
 /* min(max(x, lo), hi) of numerics 7: NaN passes, -0 survives. Bounds at infinity cost nothing. */
 struct lp_val oct_r_clamp(struct lp_kernel *k, struct lp_val x, float lo, float hi);
-struct lp_val oct_r_exp(struct lp_kernel *k, struct lp_val x);
+struct lp_val oct_r_exp(struct lp_kernel *k, struct lp_val x), oct_r_tanh(struct lp_kernel *k, struct lp_val x),
+    oct_r_sigmoid(struct lp_kernel *k, struct lp_val x);
 /* The pointwise op of a node (relu ... sqrt) on a float register. */
 struct lp_val oct_r_point(struct lp_kernel *k, const struct oct_node *n, struct lp_val x);
 float oct_point_value(const struct oct_node *n, float x);

@@ -70,6 +70,19 @@ static const char *features(const struct lp_c_file *f) {
     return NULL;
 }
 
+/* immintrin.h is 0.4 s of a compiler's time, most of it AVX-512. Its parts, which ask that it be included for them, have kept
+ * their names and its guards in all these versions. */
+static const char avx2_intrinsics[] = "#if defined __clang__ ? __clang_major__ < 14 || __clang_major__ > 20 : __GNUC__ > 15\n"
+                                      "#include <immintrin.h>\n"
+                                      "#else /* the parts of it that this file needs: the whole takes compilers long */\n"
+                                      "#define _IMMINTRIN_H_INCLUDED\n"
+                                      "#define __IMMINTRIN_H\n"
+                                      "#include <smmintrin.h>\n"
+                                      "#include <avxintrin.h>\n"
+                                      "#include <avx2intrin.h>\n"
+                                      "#include <fmaintrin.h>\n"
+                                      "#endif\n";
+
 static void print_types(struct oct_text *out, const struct lp_c_file *f) {
     static const char *const prefix[] = {"int", "uint"}, *const letter = "iuf";
     for (int kind = 0; kind < LP_C_KINDS; kind++)
@@ -86,10 +99,11 @@ static void print_types(struct oct_text *out, const struct lp_c_file *f) {
 
 void lp_emit_c_prologue(struct oct_text *out, const struct lp_c_file *f) {
     const char *machine = features(f);
-    oct_text_add(out, "/* Loops stay loops: gcc would make calls of some, to memmove too, and gcc 12 parts stores that overlap. */\n"
-                      "#if defined __GNUC__ && !defined __clang__\n"
-                      "#pragma GCC optimize(\"no-tree-loop-distribute-patterns\", \"no-tree-loop-distribution\")\n"
-                      "#endif\n");
+    oct_text_add(out,
+                 "/* Loops stay loops: gcc would make calls of some, to memmove too, and gcc 12 parts stores that overlap. */\n"
+                 "#if defined __GNUC__ && !defined __clang__\n"
+                 "#pragma GCC optimize(\"no-tree-loop-distribute-patterns\", \"no-tree-loop-distribution\")\n"
+                 "#endif\n");
     if (f->floats)
         oct_text_add(out, "#ifdef __FAST_MATH__\n"
                           "#error \"octavo: results are defined by IEEE arithmetic; compile without -ffast-math\"\n"
@@ -117,7 +131,7 @@ void lp_emit_c_prologue(struct oct_text *out, const struct lp_c_file *f) {
         oct_text_add(out, "#ifndef __x86_64__\n"
                           "#error \"octavo: made for x86-64\"\n"
                           "#endif\n");
-        if (f->intrinsics) oct_text_add(out, "#include <immintrin.h>\n");
+        if (f->intrinsics) oct_text_add(out, f->isa == LP_ISA_AVX2 ? avx2_intrinsics : "#include <immintrin.h>\n");
         oct_text_addf(out,
                       "#ifdef __clang__\n"
                       "#pragma clang attribute push(__attribute__((target(\"%s\"))), apply_to = function)\n"
@@ -126,7 +140,8 @@ void lp_emit_c_prologue(struct oct_text *out, const struct lp_c_file *f) {
                       "#endif\n",
                       machine, machine);
     }
-    if (f->vectors) oct_text_add(out, "#define OCT_INLINE static inline __attribute__((always_inline, no_instrument_function))\n");
+    if (f->vectors)
+        oct_text_add(out, "#define OCT_INLINE static inline __attribute__((always_inline, no_instrument_function))\n");
     print_types(out, f);
     print_helpers(out, f->helpers);
     for (const struct lp_c_function *fn = f->first; fn; fn = fn->next) oct_text_add(out, fn->definition);

@@ -59,6 +59,16 @@ static struct span64 transfer(const struct state *st, const struct lp_stmt *s, e
     case LP_OP_sub_nw:
         if (__builtin_sub_overflow(a.lo, b.hi, &r.lo) || __builtin_sub_overflow(a.hi, b.lo, &r.hi)) return all;
         break;
+    case LP_OP_mul:
+    case LP_OP_mul_nw: {
+        int64_t p;
+        r = (struct span64){INT64_MAX, INT64_MIN};
+        for (int i = 0; i < 4; i++) { /* the ends of one times the ends of the other */
+            if (__builtin_mul_overflow(i & 1 ? a.hi : a.lo, i & 2 ? b.hi : b.lo, &p)) return all;
+            r = (struct span64){least(r.lo, p), most(r.hi, p)};
+        }
+        break;
+    }
     case LP_OP_and:
         if (a.lo < 0 && b.lo < 0) return all;
         r = (struct span64){0, a.lo < 0 ? b.hi : b.lo < 0 ? a.hi : least(a.hi, b.hi)};

@@ -153,7 +153,7 @@ def instruction(path):
             section = m[1]
         elif m := re.match(r"\w+ <(\w+)>:", line):
             name = m[1]
-        elif name and re.match("conv2d|winograd|dense", name):
+        elif name and re.match("conv2d|winograd|strassen|dense", name):
             if m := re.match(r"\s*(\w+):\t01 \w\w\s+add ", line):
                 return at[section] + int(m[1], 16), 0x29
             if m := re.match(r"\s*(\w+):\t((?:c5 \w\w|c4 \w\w \w\w) )fe .*vpaddd ", line):

@@ -103,7 +103,7 @@ def main():
     t.check(re.fullmatch(r"octavo tuned 1\ntarget x86-64-v3\ncpu [^\n]+\ncode [^\n]+\n(ceiling \w+ \d+\.\d GMAC/s\n){2,8}(layer [^\n]+\n(    \d+\.\d us [^\n]+\n){2,8}){3}", text), "the file's form")
     t.check("winograd" in text and "conv2d_vec" in text, "kernels compete")
     for l in json.loads(first[".json"])["layers"]:
-        if l["way"].startswith(("conv2d_vec", "winograd")):
+        if l["way"].startswith(("conv2d_vec", "strassen", "winograd")):
             t.check(l["measured_us"] > 0 and 0 < l["measured_share"] < 1.1 and l["predicted_cycles"] > 0, f"the report has figures: {l}")
     blocks = text.split("layer ")[1:]
     t.check(blocks == sorted(blocks), "layers are sorted")

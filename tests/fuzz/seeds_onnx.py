@@ -68,3 +68,19 @@ seed("qlinear", [N("QuantizeLinear", ["x", "s", "z"], ["q"]),
                  N("QLinearSoftmax", ["m", "s", "z", "s", "z"], ["p"], domain="com.microsoft", axis=1, opset=17), N("DequantizeLinear", ["p", "s", "z"], ["y"])],
      [arr("s", 0.5, np.float32), u8("z", 3), arr("w", (np.arange(36) - 18).reshape(2, 2, 3, 3), np.int8), arr("ws", [0.1, 0.2], np.float32), arr("wz", [0, 0], np.int8),
       arr("wz0", 0, np.int8), arr("b", [1, -2], np.int32), arr("v", (np.arange(8) - 4).reshape(2, 4), np.int8)])
+# Quantized graphs that do not hold together: each is refused, and its neighbours should be too.
+hostile = {"scale_zero": ([0.0], [0], 1), "scale_nan": ([float("nan")], [0], 1), "lengths": ([0.5, 0.25], [0], 1), "channels": ([0.5, 0.25], [0, 1], 1), "axis": ([0.5, 0.25, 1], [0, 1, 2], 9)}
+for name, (scale, zero, axis) in hostile.items():
+    seed("hostile_" + name, [N("QuantizeLinear", ["x", "s", "z"], ["q"], axis=axis), N("DequantizeLinear", ["q", "s", "z"], ["d"], axis=axis),
+                             N("DequantizeLinear", ["w", "s", "z"], ["wd"], axis=axis, block_size=0), N("MatMul", ["d", "wd"], ["y"])],
+         [arr("s", scale, np.float32), arr("z", zero, np.int8), arr("w", [[1, 2], [3, 4], [5, 6]], np.int8)], ("N", 3), opset=21)
+seed("nibbles", [N("DequantizeLinear", ["w", "s"], ["wd"], axis=1), N("MatMul", ["x", "wd"], ["y"])],
+     [helper.make_tensor("w", TensorProto.INT4, [3, 2], [1, -8, 7, 0, -1, 3]), arr("s", [0.5, 0.25], np.float32)], ("N", 3), opset=21)
+one = lambda op, **a: N(op, ["x"], [op], **a)
+two = lambda op, **a: N(op, ["x", "k"], [op], **a)
+alone = [one(o) for o in "Abs Sign Round Reciprocal Log Erf Softplus Neg Selu Softsign Shrink Mish Cosh Sinh Floor Ceil Not IsNaN".split()]
+alone += [one("Elu", alpha=2.0), one("Celu", alpha=0.5), one("ThresholdedRelu", alpha=0.1), one("LogSoftmax", axis=2), one("IsInf", detect_negative=0), one("DepthToSpace", blocksize=2, mode="CRD"),
+          one("SpaceToDepth", blocksize=3), one("Gelu", approximate="tanh")]
+alone += [two(o) for o in "Pow PRelu Max Min Sum Mean And Or Xor Equal Less GreaterOrEqual CastLike".split()] + [N("Where", ["x", "k", "x"], ["Where"])]
+alone += [one("Reduce" + o, axes=[1, 3], keepdims=0) for o in "Max Min Prod L1 L2 SumSquare LogSum LogSumExp".split()] + [N("ReduceSum", ["x", "axes"], ["ReduceSum"])]
+seed("compositions", alone, [arr("k", 2, np.float32), arr("axes", [-1])], ("N", 4, 6, 6), [n.output[0] for n in alone])

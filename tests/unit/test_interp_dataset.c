@@ -81,7 +81,7 @@ static void run(unsigned threads, int64_t model_batch, struct seen *s) {
     build(&t, model_batch);
     t.cx.threads = threads;
     *s = (struct seen){.node = t.node, .workers = threads};
-    struct oct_input_data in = {t.operand[0], data_of(&t)};
+    struct oct_input_data in = {.input = t.operand[0], .data = data_of(&t)};
     int64_t samples = model_batch > 1 ? SAMPLES / model_batch * model_batch : SAMPLES;
     assert_true(oct_run_dataset(&t.cx, t.m, &in, 1, samples, each, s));
     net_close(&t);
@@ -156,7 +156,7 @@ static void memory_is_constant(void **state) {
     (void)state;
     struct net t;
     build(&t, OCT_DIM_N);
-    struct oct_input_data in = {t.operand[0], data_of(&t)};
+    struct oct_input_data in = {.input = t.operand[0], .data = data_of(&t)};
     assert_true(oct_run_dataset(&t.cx, t.m, &in, 1, 1, NULL, NULL));
     size_t now = oct_memory_now(&t.cx), peak = oct_memory_peak(&t.cx);
     assert_true(oct_run_dataset(&t.cx, t.m, &in, 1, SAMPLES, NULL, NULL));
@@ -169,7 +169,7 @@ static void samples_must_fill_the_batch(void **state) {
     (void)state;
     struct net t;
     build(&t, 4);
-    struct oct_input_data in = {t.operand[0], data_of(&t)};
+    struct oct_input_data in = {.input = t.operand[0], .data = data_of(&t)};
     assert_false(oct_run_dataset(&t.cx, t.m, &in, 1, SAMPLES, NULL, NULL));
     assert_int_equal(oct_exit_code(&t.cx), OCT_EXIT_DATA);
     net_close(&t);

@@ -198,10 +198,110 @@ static void weight_scales(void **state) {
     assert_true(et < 0.8 * ew);
 }
 
+/* Uniform values have closed forms: quantiles, mean, deviation, and the range that nothing should be clipped from. */
+static void uniform_values_have_closed_forms(void **state) {
+    (void)state;
+    struct oct_ctx cx;
+    oct_ctx_init(&cx);
+    struct oct_arena *a = oct_arena_new(&cx);
+    enum { N = 1 << 16 };
+    static float x[N];
+    for (int i = 0; i < N; i++) x[i] = (float)(2 * (i + 0.5) / N - 0.5); /* even on [-0.5, 1.5] */
+    struct oct_histogram *h = fresh(a);
+    oct_histogram_add(h, x, N);
+    float lo, hi;
+    const double bin = oct_histogram_edge(h, 1) - oct_histogram_edge(h, 0);
+    choose(a, "percentile", h, &lo, &hi);
+    assert_true(fabs((double)lo + 0.5 - 2 * 5e-6) <= bin && fabs((double)hi - 1.5 + 2 * 5e-6) <= bin);
+    choose(a, "aciq", h, &lo, &hi); /* b / std = sqrt(3) / 2: normal; mean 0.5, std 2 / sqrt(12), so nothing is left to clip */
+    assert_true(lo == h->min && hi == h->max);
+    struct oct_observed o = {.h = h, .scheme = OCT_scheme_asym, .qmin = -128, .qmax = 127, .param = 0.75, .scratch = a};
+    float range[2];
+    assert_true(oct_observer_find("std")->range(&o, range));
+    assert_true(fabs((double)range[0] - (0.5 - 0.75 * 2 / sqrt(12))) <= bin &&
+                fabs((double)range[1] - (0.5 + 0.75 * 2 / sqrt(12))) <= bin);
+    static const char *const whole[] = {"minmax", "hist", "hist_torch", "entropy", "mse"};
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) {
+        choose(a, whole[i], h, &lo, &hi);
+        if ((double)lo > -0.5 + 0.02 || (double)hi < 1.5 - 0.02)
+            fail_msg("%s clips evenly spread values: [%g, %g]", whole[i], (double)lo, (double)hi);
+    }
+    oct_ctx_free(&cx);
+}
+
+/* alpha of aciq is where the expected error, clipping plus rounding, is least: for Laplace a e^a = 3 4^bits. */
+static void laplace_values_are_clipped_where_theory_says(void **state) {
+    (void)state;
+    struct oct_ctx cx;
+    oct_ctx_init(&cx);
+    struct oct_arena *a = oct_arena_new(&cx);
+    enum { N = 1 << 18 };
+    static float x[N];
+    for (int i = 0; i < N; i++) { /* quantiles of a Laplace distribution with b = 1 */
+        const double p = (i + 0.5) / N;
+        x[i] = (float)(p < 0.5 ? log(2 * p) : -log(2 * (1 - p)));
+    }
+    struct oct_histogram *h = fresh(a);
+    oct_histogram_add(h, x, N);
+    for (int bits = 2; bits <= 8; bits++) {
+        struct oct_observed o = {
+            .h = h, .scheme = OCT_scheme_asym, .qmin = -(1 << (bits - 1)), .qmax = (1 << (bits - 1)) - 1, .scratch = a};
+        float range[2];
+        assert_true(oct_observer_find("aciq")->range(&o, range));
+        const double alpha = (double)range[1], root = alpha * exp(alpha) / (3 * pow(4, bits));
+        assert_true(fabs(log(root)) < 0.03); /* the table has three digits */
+        assert_true(fabs((double)range[0] + alpha) < 0.01);
+    }
+    oct_ctx_free(&cx);
+}
+
+/* Exact sums: any order and any split, the mean of huge and tiny numbers, and the text form. */
+static void sums_are_exact(void **state) {
+    (void)state;
+    enum { N = 2000 };
+    static double x[N];
+    rng_state = 21;
+    for (int i = 0; i < N; i++) x[i] = (double)heavy_tailed();
+    x[0] = 3e38, x[1] = -3e38, x[2] = 0x1p-149, x[3] = -0x1p-149, x[4] = 0, x[5] = 0x1p-149;
+    struct oct_sum up = {{0}}, down = {{0}}, part[2] = {{{0}}};
+    for (int i = 0; i < N; i++) {
+        oct_sum_add(&up, x[i]);
+        oct_sum_add(&down, x[N - 1 - i]);
+        oct_sum_add(&part[i % 3 == 0], x[i]);
+    }
+    oct_sum_merge(&part[1], &part[0]);
+    assert_memory_equal(&up, &down, sizeof up);
+    assert_memory_equal(&up, &part[1], sizeof up);
+    for (int i = 0; i < N; i++) oct_sum_add(&up, -x[i]);
+    for (int i = 0; i < OCT_SUM_LIMBS; i++) assert_true(up.limb[i] == 0);
+    struct oct_sum s = {{0}};
+    oct_sum_add(&s, 3e38), oct_sum_add(&s, 1.5), oct_sum_add(&s, -3e38);
+    assert_true(oct_sum_mean(&s, 3) == 0.5);
+    char text[OCT_SUM_TEXT];
+    oct_sum_print(&s, text);
+    assert_string_equal(text, "1.8");
+    struct oct_sum minus = {{0}}, back;
+    oct_sum_add(&minus, -31.0625);
+    oct_sum_print(&minus, text);
+    assert_string_equal(text, "-1f.1");
+    assert_true(oct_sum_parse(text, text + strlen(text), &back) == text + strlen(text));
+    assert_memory_equal(&back, &minus, sizeof back);
+    assert_true(oct_sum_mean(&back, 2) == -15.53125);
+    oct_sum_print(&down, text);
+    assert_non_null(oct_sum_parse(text, text + strlen(text), &back));
+    assert_memory_equal(&back, &down, sizeof back);
+    static const char *const wrong[] = {"", "-", ".8", "1.", "g", "1.8.1x"};
+    for (size_t i = 0; i < 5; i++) assert_null(oct_sum_parse(wrong[i], wrong[i] + strlen(wrong[i]), &back));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(counts_do_not_depend_on_order_or_shards),
                                        cmocka_unit_test(growth_over_many_octaves_is_exact),
                                        cmocka_unit_test(mse_is_near_the_exhaustive_optimum),
-                                       cmocka_unit_test(parameters_follow_their_definitions), cmocka_unit_test(weight_scales)};
+                                       cmocka_unit_test(parameters_follow_their_definitions),
+                                       cmocka_unit_test(weight_scales),
+                                       cmocka_unit_test(uniform_values_have_closed_forms),
+                                       cmocka_unit_test(laplace_values_are_clipped_where_theory_says),
+                                       cmocka_unit_test(sums_are_exact)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

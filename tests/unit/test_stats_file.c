@@ -17,7 +17,7 @@ static void fill(struct oct_stats *s, int shard, int shards) {
         if (i % shards != shard) continue;
         float x = (float)((i * 7919) % 1000 - 300) * 0.01f, y = (float)(i % 17);
         oct_histogram_add(oct_stats_get(s, "c1"), &x, 1);
-        oct_histogram_add(oct_stats_get(s, "fc.out"), &y, 1);
+        oct_histogram_add_batch(oct_stats_get(s, "fc.out"), &y, 1, 0, i, 3000);
     }
     oct_stats_get(s, "empty");
 }
@@ -61,7 +61,7 @@ static void damaged_files_are_refused(void **state) {
     oct_stats_init(&s, a);
     for (int i = 0; i < 40; i++) {
         float x = (float)(i - 7) * 0.37f;
-        oct_histogram_add(oct_stats_get(&s, i % 2 ? "a" : "b"), &x, 1);
+        oct_histogram_add_batch(oct_stats_get(&s, i % 2 ? "a" : "b"), &x, 1, i % 2 ? 0.01f : 0, i / 2, 20);
     }
     oct_text_init(&t, a);
     oct_stats_print(&t, &s);
