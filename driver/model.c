@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../passes/plugin.h"
 #include "cc.h"
 
 static const struct oct_span nowhere;
@@ -42,7 +43,7 @@ static bool add_number(struct drv *d, struct oct_module *m, enum oct_qrule_id id
 /* --observer and --act-param: a name that is neither a word nor a plugin's is a mistake in the command. */
 static bool add_observer(struct drv *d, struct oct_module *m) {
     const char *name = d->o.observer;
-    if (!set_rule(m, OCT_Q_act_observer, name, NAN) || (name && !oct_observer_find(m->rule[m->nrules - 1].q.act_observer)))
+    if (!set_rule(m, OCT_Q_act_observer, name, NAN) || (name && !oct_observer_find(d->cx, m->rule[m->nrules - 1].q.act_observer)))
         return drv_misuse(d, "--observer wants %s, not '%s'", oct_qrule_takes(d->a, OCT_Q_act_observer), name);
     if (!set_rule(m, OCT_Q_act_param, NULL, d->o.act_param))
         return drv_misuse(d, "--act-param wants %s", oct_qrule_takes(d->a, OCT_Q_act_param));
@@ -50,6 +51,12 @@ static bool add_observer(struct drv *d, struct oct_module *m) {
 }
 
 static void add_repair(void *user, const struct drv_repair *r) { add_rule(user, r->field, r->value); }
+
+static bool load_plugins(struct drv *d) {
+    for (int i = 0; i < d->o.observer_plugin.n; i++)
+        if (!oct_plugin_load_observer(d->cx, d->o.observer_plugin.v[i])) return false;
+    return !d->o.rounding_plugin || oct_plugin_load_rounding(d->cx, d->o.rounding_plugin);
+}
 
 struct oct_module *drv_read_model(struct drv *d, const char *path) {
     struct oct_module *m = oct_read_model(d->cx, path, d->o.profile);
@@ -59,7 +66,7 @@ struct oct_module *drv_read_model(struct drv *d, const char *path) {
     set_option(m, OCT_OPT_nudge_scales, d->o.nudge_scales);
     set_option(m, OCT_OPT_quantize, d->o.quantize);
     if (d->o.dynamic) add_rule(m, OCT_Q_act, OCT_ACT_DYNAMIC);
-    if (!add_observer(d, m)) return NULL;
+    if (!load_plugins(d) || !add_observer(d, m)) return NULL;
     add_rule(m, OCT_Q_act_range, d->o.act_range);
     add_rule(m, OCT_Q_saturation, d->o.saturation);
     if (!add_number(d, m, OCT_Q_weight_bits, DRV_weight_bits, d->o.weight_bits)) return NULL;

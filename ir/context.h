@@ -123,6 +123,7 @@ enum { OCT_EXIT_OK = 0, OCT_EXIT_THRESHOLD = 1, OCT_EXIT_USAGE = 64, OCT_EXIT_DA
        OCT_EXIT_UNSUPPORTED = 69, OCT_EXIT_INTERNAL = 70, OCT_EXIT_MEMORY = 71, OCT_EXIT_CANNOT_CREATE = 73, OCT_EXIT_IO = 74 };
 
 struct oct_diag_list;
+struct oct_plugins;
 struct oct_ctx {
     jmp_buf *on_fatal;      /* where out-of-memory and internal errors unwind to, with setjmp's value = exit code 71 or 70;
                                NULL: print one line on stderr and _exit with that code */
@@ -138,6 +139,7 @@ struct oct_ctx {
     const char **files;         /* inputs that were read, by path (frontend/file.c) */
     uint32_t nfiles;
     size_t mem_now, mem_peak;
+    struct oct_plugins *plugins; /* passes/plugin.c */
 };
 /* The context is the caller's; free releases every arena, and with them everything. */
 void oct_ctx_init(struct oct_ctx *cx);

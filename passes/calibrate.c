@@ -33,6 +33,8 @@ static bool choose(struct oct_pass_env *env, struct oct_arena *scratch, struct o
     struct oct_observed o = {.h = h, .scheme = n->at.scheme, .qmin = codes.lo, .qmax = codes.hi, .scratch = scratch};
     const struct oct_observer *observer = oct_observer_for(env->cx, n->span, name, n->at.param, &o.param);
     if (!observer) return false;
+    o.name = n->operand[0]->name;
+    o.observer = observer;
     if (h->nan || h->inf)
         oct_warning(env->cx, n->span, OCT_E5102,
                     "'%s' took %llu NaN and %llu infinite values during calibration; they were left out", n->operand[0]->name,
@@ -58,12 +60,12 @@ static bool choose(struct oct_pass_env *env, struct oct_arena *scratch, struct o
 /* Runs the data; adds what every observed value (node->mark from 1) takes to the statistics. */
 static bool observe(struct oct_pass_env *env, struct oct_module *m, uint32_t count, struct oct_stats *stats) {
     struct collection c = {.workers = env->cx->threads ? env->cx->threads : 1, .nobserved = count};
-    const struct oct_observer *moving = oct_observer_find("moving");
+    const struct oct_observer *moving = oct_observer_find(env->cx, "moving");
     c.chunk = oct_dataset_chunk(env->data->in, env->data->nin);
     c.batches = env->data->samples / c.chunk;
     c.rate = OCT_NEW_N(env->scratch, float, count);
     OCT_FOR_NODES(m, n) {
-        if (!n->mark || !n->at.observer || oct_observer_find(n->at.observer) != moving) continue;
+        if (!n->mark || !n->at.observer || oct_observer_find(env->cx, n->at.observer) != moving) continue;
         c.rate[n->mark - 1] = n->at.param > 0 ? n->at.param : (float)moving->param;
     }
     c.h = OCT_NEW_N(env->scratch, struct oct_histogram *, (size_t)c.workers * count);

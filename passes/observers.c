@@ -1,7 +1,7 @@
 /* observers.c - the table of observers, from observers.def. */
 #include <string.h>
 
-#include "pass.h"
+#include "plugin.h"
 
 #define ACT  0
 #define BOTH OCT_OBSERVES_WEIGHTS
@@ -17,15 +17,15 @@ const struct oct_observer *oct_observer_list(uint32_t *n) {
     return table;
 }
 
-const struct oct_observer *oct_observer_find(const char *name) {
+const struct oct_observer *oct_observer_find(const struct oct_ctx *cx, const char *name) {
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (!strcmp(table[i].name, name)) return &table[i];
-    return NULL;
+    return oct_plugin_observer(cx, name);
 }
 
 const struct oct_observer *oct_observer_for(struct oct_ctx *cx, struct oct_span span, const char *name, float given,
                                             double *param) {
-    const struct oct_observer *o = oct_observer_find(name);
+    const struct oct_observer *o = oct_observer_find(cx, name);
     if (!o) {
         const char *names[sizeof table / sizeof *table];
         for (size_t i = 0; i < sizeof table / sizeof *table; i++) names[i] = table[i].name;

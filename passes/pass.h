@@ -132,6 +132,8 @@ struct oct_observed {
     enum oct_scheme scheme;
     int32_t qmin, qmax; /* codes */
     double param;       /* the observer's number */
+    const char *name;   /* of the value */
+    const struct oct_observer *observer;
     struct oct_arena *scratch;
     const char *why;    /* set where there is no range: the reason, and what to do */
 };
@@ -148,7 +150,8 @@ struct oct_observer {
     double param, least, greatest; /* its number when no rule gives one, and its bounds; all 0: it takes none */
     oct_range_fn *range;
 };
-const struct oct_observer *oct_observer_find(const char *name);
+/* One of octavo's own, or of a plugin that the context (or NULL) has loaded. */
+const struct oct_observer *oct_observer_find(const struct oct_ctx *cx, const char *name);
 const struct oct_observer *oct_observer_list(uint32_t *n);
 /* The observer that a rule or a node names, and the number that it works with: `given`, or its own where that is 0. NULL after a
  * diagnostic. */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "plugin.h"
 #include "rewrite.h"
 
 static const struct oct_pass_info pass_table[] = {
@@ -87,8 +88,9 @@ static bool run_pass(struct oct_pass_env *env, struct oct_module *m, const struc
     m->cx->phase = label;
     m->cursor = NULL;
     env->changes = 0;
+    const unsigned errors = oct_error_count(m->cx);
     if ((p->requires_ & OCT_NEEDS_RANGES) && !has_ranges(m, p->name)) return false;
-    if (!p->run(env, m)) return false;
+    if (!p->run(env, m) || oct_error_count(m->cx) > errors) return false;
     m->cursor = NULL;
     oct_module_settle(m);
     advance(m, p->name);
@@ -158,8 +160,8 @@ bool oct_run_pipeline(struct oct_ctx *cx, struct oct_module *m, const struct oct
                                .data = opt->data,
                                .observe = opt->observe,
                                .observe_user = opt->observe_user,
-                               .round = opt->round,
-                               .round_user = opt->round_user,
+                               .round = opt->round ? opt->round : oct_plugin_round,
+                               .round_user = opt->round ? opt->round_user : cx,
                                .stats = opt->stats,
                                .explain = opt->explain};
     env.scratch = oct_arena_new(cx);

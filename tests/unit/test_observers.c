@@ -83,9 +83,9 @@ static void growth_over_many_octaves_is_exact(void **state) {
 
 static void choose(struct oct_arena *a, const char *name, const struct oct_histogram *h, float *lo, float *hi) {
     struct oct_observed o = {.h = h, .scheme = OCT_scheme_asym, .qmin = -128, .qmax = 127, .scratch = a};
-    o.param = oct_observer_find(name)->param;
+    o.param = oct_observer_find(NULL, name)->param;
     float range[2];
-    assert_true(oct_observer_find(name)->range(&o, range));
+    assert_true(oct_observer_find(NULL, name)->range(&o, range));
     *lo = range[0];
     *hi = range[1];
 }
@@ -217,7 +217,7 @@ static void uniform_values_have_closed_forms(void **state) {
     assert_true(lo == h->min && hi == h->max);
     struct oct_observed o = {.h = h, .scheme = OCT_scheme_asym, .qmin = -128, .qmax = 127, .param = 0.75, .scratch = a};
     float range[2];
-    assert_true(oct_observer_find("std")->range(&o, range));
+    assert_true(oct_observer_find(NULL, "std")->range(&o, range));
     assert_true(fabs((double)range[0] - (0.5 - 0.75 * 2 / sqrt(12))) <= bin &&
                 fabs((double)range[1] - (0.5 + 0.75 * 2 / sqrt(12))) <= bin);
     static const char *const whole[] = {"minmax", "hist", "hist_torch", "entropy", "mse"};
@@ -247,7 +247,7 @@ static void laplace_values_are_clipped_where_theory_says(void **state) {
         struct oct_observed o = {
             .h = h, .scheme = OCT_scheme_asym, .qmin = -(1 << (bits - 1)), .qmax = (1 << (bits - 1)) - 1, .scratch = a};
         float range[2];
-        assert_true(oct_observer_find("aciq")->range(&o, range));
+        assert_true(oct_observer_find(NULL, "aciq")->range(&o, range));
         const double alpha = (double)range[1], root = alpha * exp(alpha) / (3 * pow(4, bits));
         assert_true(fabs(log(root)) < 0.03); /* the table has three digits */
         assert_true(fabs((double)range[0] + alpha) < 0.01);
