@@ -165,6 +165,10 @@ struct oct_node *oct_elim_island(struct oct_module *m, struct oct_node *p, const
         oct_set_why(m, p, "float: the integer form of %s takes 8-bit codes; give it act=i8 or act=u8, or act=float", name);
         return NULL;
     }
+    if (linear && oct_const_floats(oct_operand(p, 2)) && oct_qconfig_for(m, p).bias == OCT_BIAS_FLOAT) {
+        oct_set_why(m, p, "float: a rule keeps its bias float (bias=float)");
+        return NULL;
+    }
     if (linear && p->noperands > 2) {
         codes[2] = NULL;
         if (p->operand[2] && !(codes[2] = integer_bias(m, p, &codes[0]->type, &codes[1]->type))) {

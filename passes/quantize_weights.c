@@ -178,9 +178,24 @@ static const struct oct_quant *choose(struct oct_pass_env *env, struct oct_modul
     return oct_quant_channel(m->arena, 0, (uint32_t)outs, scale, NULL);
 }
 
+/* Rule bias=none: the op computes without it. */
+static void leave_out_bias(struct oct_pass_env *env, struct oct_node *n) {
+    const struct oct_node *bn = oct_operand(n, 2);
+    const float *b = oct_const_floats(bn);
+    float largest = 0;
+    if (!b) return;
+    for (int64_t i = 0; i < oct_type_elements(&bn->type, 1); i++) largest = fmaxf(largest, fabsf(b[i]));
+    n->noperands = 2;
+    if (env->explain)
+        oct_text_addf(env->explain,
+                      "bias: %s: left out by a rule (bias=none), though the model has it; its largest magnitude was %g\n",
+                      n->name, (double)largest);
+}
+
 unsigned oct_quantize_weights(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n, const struct oct_input *in) {
-    struct oct_node *wn = n->operand[1], *bn = oct_operand(n, 2);
     const struct oct_qconfig rule = oct_qconfig_for(m, n);
+    if (rule.bias == OCT_BIAS_NONE) leave_out_bias(env, n);
+    struct oct_node *wn = n->operand[1], *bn = oct_operand(n, 2);
     const float *w = oct_const_floats(wn), *b = oct_const_floats(bn);
     if (!w) return 0; /* placed by hand, or computed: elim_qdq says what it thinks of it */
     if (rule.weight == WEIGHT_FLOAT) {
@@ -189,12 +204,17 @@ unsigned oct_quantize_weights(struct oct_pass_env *env, struct oct_module *m, st
     }
     const int64_t outs = wn->type.dim[0], total = oct_type_elements(&wn->type, 1);
     if (!outs || !total) return 0;
-    const struct oct_weights weights = {
-        .op = n, .w = w, .outs = outs, .per = total / outs, .q = choose(env, m, n, wn, b, &rule, in), .codes = oct_weight_codes(&rule)};
+    const struct oct_weights weights = {.op = n,
+                                        .w = w,
+                                        .outs = outs,
+                                        .per = total / outs,
+                                        .q = choose(env, m, n, wn, b, &rule, in),
+                                        .codes = oct_weight_codes(&rule)};
     m->cursor = n;
     n->operand[1] = dequantized(m, wn, coded(env, m, &weights, wn, type_of(&rule)));
-    if (b) n->operand[2] = quantized_bias(m, bn, in->scale, weights.q);
-    return b ? 2 : 1;
+    if (!b || rule.bias == OCT_BIAS_FLOAT) return 1; /* elim_qdq leaves the op in float then */
+    n->operand[2] = quantized_bias(m, bn, in->scale, weights.q);
+    return 2;
 }
 
 struct oct_node *oct_codes_by_rule(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n, int i) {
