@@ -72,10 +72,15 @@ static void add_up(const struct oct_kbuild *b, int64_t o, struct weight_sums *s)
     }
 }
 
-bool oct_layer_narrow(const struct oct_kbuild *b) {
+static bool weights_within(const struct oct_kbuild *b, int64_t lo, int64_t hi) {
     struct weight_sums s = {0};
     for (int64_t o = 0; o < b->in[1].node->type.dim[0]; o++) add_up(b, o, &s);
-    return s.least >= INT8_MIN && s.most <= INT8_MAX;
+    return s.least >= lo && s.most <= hi;
+}
+bool oct_layer_narrow(const struct oct_kbuild *b) { return weights_within(b, INT8_MIN, INT8_MAX); }
+bool oct_layer_nibbles(const struct oct_kbuild *b) {
+    const enum oct_dtype t = b->in[1].node->type.dtype;
+    return (t == OCT_I4 || t == OCT_U4) && weights_within(b, oct_dtype_min(OCT_I4), oct_dtype_max(OCT_I4));
 }
 
 const int8_t *oct_layer_rows(const struct oct_kbuild *b, struct oct_arena *a) {
@@ -125,7 +130,8 @@ bool oct_layer_plan(struct layer *l, struct oct_kbuild *b) {
     /* A sum with terms left out is the sum whose other codes are 0: so partial sums, which start from the folded bias, lie within
      * what codes can give once 0 is one of them. */
     const int64_t clo = dlo + zx, chi = dhi + zx, plo = clo < 0 ? clo : 0, phi = chi > 0 ? chi : 0;
-    *l = (struct layer){.b = b, .outputs = outputs, .terms = terms, .groups = 1, .w8 = true, .proved = true};
+    *l = (struct layer){
+        .b = b, .outputs = outputs, .terms = terms, .groups = 1, .w8 = true, .w4 = oct_layer_nibbles(b), .proved = true};
     int16_t *codes = OCT_NEW_N(b->arena, int16_t, outputs * terms);
     double *m = OCT_NEW_N(b->arena, double, outputs);
     l->w = codes;

@@ -11,6 +11,7 @@ struct layer {
     int64_t outputs, terms, groups;
     const int16_t *w;
     bool w8;                 /* they fit i8 */
+    bool w4;                 /* of a type of 4 bits, which they fit: kernels of linear.c keep two in a byte */
     int64_t *lo, *hi, *bias; /* reachable accumulators; folded bias */
     bool wide, proved;       /* i64 accumulators; no partial sum wraps, in any order of the terms */
     struct oct_rq rq;
@@ -22,6 +23,8 @@ bool oct_layer_fits(const struct oct_kbuild *b);
 bool oct_layer_fits_sums(const struct oct_kbuild *b); /* or sums of 32 bits out */
 /* Do the weights less their zero points fit i8? */
 bool oct_layer_narrow(const struct oct_kbuild *b);
+/* Are the weights of a type of 4 bits, and fit i4 less their zero points? Then rows of scalar code keep two in a byte. */
+bool oct_layer_nibbles(const struct oct_kbuild *b);
 /* No |accumulator| exceeds it. */
 int64_t oct_layer_reach(const struct oct_kbuild *b);
 /* Those weights in kernel order: [output][ky][kx, channel]. They fit i8. */

@@ -17,8 +17,11 @@ static void say_scalar(struct oct_kbuild *b, const char *why) {
     oct_k_fallback(b, "scalar code: %s", why ? why : "results of 32 bits");
 }
 
+/* Elements in memory that hold one term of all channels of a tile. */
+static int64_t row_of(const struct layer *l, int64_t tile) { return l->w4 ? (tile + 1) / 2 : tile; }
+
 /* Weights of outputs [first, first + blocks * tile) of each group: groups, blocks, terms in the order of `dims`, then the tile's
- * channels. */
+ * channels, of 4 bits the even one in the lower half of the byte. */
 static int32_t pack_weights(struct layer *l, const char *name, int64_t first, int64_t blocks, int64_t tile) {
     const enum lp_elem elem = l->w8 ? LP_I8 : LP_I16;
     struct oct_kbuild *b = l->b;
@@ -31,6 +34,7 @@ static int32_t pack_weights(struct layer *l, const char *name, int64_t first, in
     for (int a = 2; a < w->rank; a++) p.d[p.ndims++] = (struct oct_pack_dim){w->dim[a], a, 1}; /* kh, kw */
     p.d[p.ndims++] = (struct oct_pack_dim){w->dim[1], 1, 1};
     p.d[p.ndims++] = (struct oct_pack_dim){tile, 0, 1};
+    const int64_t n = oct_pack_elements(&p);
     const int16_t *from = l->w + first * l->terms;
     const int64_t given = (l->outputs - first) * l->terms;
     const void *source = from;
@@ -39,7 +43,13 @@ static int32_t pack_weights(struct layer *l, const char *name, int64_t first, in
         for (int64_t i = 0; i < given; i++) narrow[i] = (int8_t)from[i];
         source = narrow;
     }
-    return oct_k_const(b, name, elem, oct_pack_elements(&p), oct_pack_data(b->arena, &p, elem, source));
+    const void *data = oct_pack_data(b->arena, &p, elem, source);
+    if (!l->w4) return oct_k_const(b, name, elem, n, data);
+    const int64_t row = row_of(l, tile), rows = n / tile;
+    uint8_t *two = OCT_NEW_N(b->arena, uint8_t, rows * row);
+    for (int64_t i = 0; i < n; i++)
+        two[i / tile * row + i % tile / 2] |= (uint8_t)((((const uint8_t *)data)[i] & 15u) << i % tile % 2 * 4);
+    return oct_k_const(b, name, LP_I8, rows * row, two);
 }
 
 static struct lp_val accumulate(struct layer *l, struct lp_val acc, struct lp_val x, struct lp_val w) {
@@ -82,8 +92,14 @@ static void build_term(struct oct_kbuild *b, void *user, struct lp_addr x, struc
     struct lp_val in[OCT_MAX_PIXELS];
     for (int p = 0; p < s->pixels; p++)
         in[p] = oct_k_load_code(b, oct_sprintf(b->arena, "x%d", p), s->l->x, lp_offset(x, p * s->pixel));
+    struct lp_val byte = {0};
     for (int t = 0; t < s->tile; t++) {
-        struct lp_val v = oct_k_load_code(b, oct_sprintf(b->arena, "w%d", t), s->w, lp_offset(w, t));
+        const char *name = oct_sprintf(b->arena, "w%d", t);
+        struct lp_val v;
+        if (s->l->w4) {
+            if (t % 2 == 0) byte = oct_k_load_code(b, NULL, s->w, lp_offset(w, t / 2));
+            v = lp_shift(b->k, name, LP_OP_sar, t % 2 ? byte : lp_shift(b->k, NULL, LP_OP_shl, byte, 28), t % 2 ? 4 : 28);
+        } else v = oct_k_load_code(b, name, s->w, lp_offset(w, t));
         for (int p = 0; p < s->pixels; p++) accumulate(s->l, s->acc[t][p], in[p], v);
     }
 }
@@ -91,7 +107,8 @@ static void build_term(struct oct_kbuild *b, void *user, struct lp_addr x, struc
 static void build_sum(struct layer *l, const struct sum *s, int tile, int pixels, struct oct_place x, int32_t wbuf,
                       struct lp_addr w, oct_tile_acc acc) {
     struct term term = {l, tile, pixels, x.pixel, wbuf, acc};
-    int64_t stride = tile;
+    const int64_t row = row_of(l, tile);
+    int64_t stride = row;
     int loops = 0;
     for (int i = 0; i < s->n; i++) stride *= s->loop[i].trip;
     for (int i = 0; i < s->n - 1; i++) {
@@ -100,7 +117,7 @@ static void build_sum(struct layer *l, const struct sum *s, int tile, int pixels
     }
     if (s->n) {
         const int last = s->n - 1;
-        oct_k_turns(l->b, s->loop[last].name, s->loop[last].trip, x.at, s->loop[last].step, w, tile, build_term, &term);
+        oct_k_turns(l->b, s->loop[last].name, s->loop[last].trip, x.at, s->loop[last].step, w, row, build_term, &term);
     } else build_term(l->b, &term, x.at, w);
     oct_k_close(l->b, loops);
 }
@@ -155,8 +172,8 @@ static void build_blocks(struct layer *l, const struct sum *s, const struct weig
     if (l->groups > 1) {
         int32_t g = lp_loop(k, "group", l->groups);
         channel = lp_plus(channel, g, per_group);
-        main = lp_plus(main, g, count * l->terms);
-        rest = lp_plus(rest, g, w->over * l->terms);
+        main = lp_plus(main, g, w->blocks * row_of(l, w->tile) * l->terms);
+        rest = lp_plus(rest, g, row_of(l, w->over) * l->terms);
         x.at = lp_plus(x.at, g, l->b->in[1].node->type.dim[1] * x.channel);
         y.at = lp_plus(y.at, g, per_group * y.channel);
         loops++;
@@ -166,7 +183,7 @@ static void build_blocks(struct layer *l, const struct sum *s, const struct weig
     if (w->blocks > 1) {
         int32_t block = lp_loop(k, "block", w->blocks);
         first = lp_plus(first, block, w->tile);
-        main = lp_plus(main, block, w->tile * l->terms);
+        main = lp_plus(main, block, row_of(l, w->tile) * l->terms);
         out.at = lp_plus(out.at, block, w->tile * y.channel);
     }
     build_tile(l, s, (int)w->tile, pixels, x, out, w->main, main, first);
@@ -214,6 +231,8 @@ static void build_depthwise(struct layer *l, struct lp_addr x, struct lp_addr y,
     lp_end(k);
 }
 
+static const char *two_to_a_byte(const struct layer *l) { return l->w4 ? ", weights two to a byte" : ""; }
+
 bool oct_build_conv2d(struct oct_kbuild *b) {
     struct layer l;
     if (!oct_layer_plan(&l, b)) return false;
@@ -234,8 +253,8 @@ bool oct_build_conv2d(struct oct_kbuild *b) {
     if (depthwise) px = 1;
     if (b->target->vector_bits >= 256) say_scalar(b, depthwise ? oct_depthwise_vec_refuses(b) : oct_conv2d_vec_refuses(b));
     b->recipe = depthwise    ? "direct depthwise"
-                : groups > 1 ? "direct grouped"
-                             : oct_sprintf(b->arena, "direct %d channels x %d pixels", (int)tile, (int)px);
+                : groups > 1 ? oct_sprintf(b->arena, "direct grouped%s", two_to_a_byte(&l))
+                             : oct_sprintf(b->arena, "direct %d channels x %d pixels%s", (int)tile, (int)px, two_to_a_byte(&l));
     l.groups = groups;
     struct weights packed = {0};
     if (!depthwise) packed = weights_of(&l, tile);
@@ -270,7 +289,7 @@ bool oct_build_dense(struct oct_kbuild *b) {
     oct_layer_open(&l);
     if (b->target->vector_bits >= 256) say_scalar(b, oct_dense_vec_refuses(b));
     int64_t tile = b->target->tile_oc * 2 < OCT_MAX_TILE ? b->target->tile_oc * 2 : OCT_MAX_TILE;
-    b->recipe = oct_sprintf(b->arena, "%d outputs at once", (int)tile);
+    b->recipe = oct_sprintf(b->arena, "%d outputs at once%s", (int)tile, two_to_a_byte(&l));
     struct weights w = weights_of(&l, tile);
     struct oct_layout in = b->in[0].at, out = b->out.at;
     const int last = in.rank - 1;

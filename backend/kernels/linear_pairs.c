@@ -24,13 +24,13 @@ struct pairs {
 };
 
 bool oct_fits_conv2d_pairs(const struct oct_kbuild *b) {
-    return oct_has_pairs(b->target) && oct_fits_conv2d(b) && oct_dtype_size(b->in[0].node->type.dtype) == 1 &&
-           b->node->at.groups == 1 && oct_layer_reach(b) <= INT32_MAX;
+    return oct_has_pairs(b->target) && oct_fits_conv2d(b) && !oct_layer_nibbles(b) &&
+           oct_dtype_size(b->in[0].node->type.dtype) == 1 && b->node->at.groups == 1 && oct_layer_reach(b) <= INT32_MAX;
 }
 bool oct_fits_dense_pairs(const struct oct_kbuild *b) {
     const struct oct_layout *x = &b->in[0].at;
-    return oct_has_pairs(b->target) && oct_fits_dense(b) && b->in[0].node->type.dtype == OCT_I8 && x->stride[x->rank - 1] == 1 &&
-           x->dim[x->rank - 1] % OCT_QUAD == 0 && oct_layer_reach(b) <= INT32_MAX;
+    return oct_has_pairs(b->target) && oct_fits_dense(b) && !oct_layer_nibbles(b) && b->in[0].node->type.dtype == OCT_I8 &&
+           x->stride[x->rank - 1] == 1 && x->dim[x->rank - 1] % OCT_QUAD == 0 && oct_layer_reach(b) <= INT32_MAX;
 }
 
 /* ---- weights ----------------------------------------------------------------------------------------------------------------

@@ -15,6 +15,9 @@ static const struct codes codes[] = {
     {"u8", "i8", "i8", "(-128,-127)", ""},
     {"u8", "u8", "i8", "(0,256)", "clip=(-9.0,90.0)"},
     {"i8", "i8", "i8", "(-3,4)", "profile=onnx"},
+    {"i8", "i4", "i8", "(-8,8)", ""},
+    {"u8", "u4", "u8", "(0,16)", ""},
+    {"i8", "i4", "i8", "(-8,-7)", "profile=tflm"},
     {"i16", "i8", "i16", "(-128,128)", ""},
     {"i8", "i8", "i16", "(-3,4)", ""},
 };
@@ -38,7 +41,7 @@ static inline struct params params_of(const struct codes *c, int outputs, uint64
     snprintf(p.x, sizeof p.x, "scale=0.05 zero=%d", zx);
     snprintf(p.y, sizeof p.y, "%s scale=%s zero=%d", c->y, scales[r / 9 % 4], zy);
     if (w_unsigned || outputs > 40) {
-        snprintf(p.wq, sizeof p.wq, "scale=0.013 zero=%d", w_unsigned ? (int)(r % 256) : 0);
+        snprintf(p.wq, sizeof p.wq, "scale=0.013 zero=%d", w_unsigned ? (int)(r % (c->w[1] == '4' ? 16 : 256)) : 0);
     } else { /* a scale for each channel */
         size_t n = (size_t)snprintf(p.wq, sizeof p.wq, "scale[0]=(");
         for (int i = 0; i < outputs; i++)
