@@ -46,6 +46,10 @@ const struct oct_costs *oct_target_costs(const struct oct_target *t);
 double oct_target_ceiling(const struct oct_target *t, const char *steps);
 const char *oct_target_steps(const struct oct_target *t, int i); /* that have one; NULL: no more */
 
+/* Comments in the C of a kernel around the products of a layer that does more beside them: who times them makes calls of these. */
+#define OCT_PRODUCTS_BEGIN "products"
+#define OCT_PRODUCTS_END "end of products"
+
 enum oct_weights_mode { OCT_WEIGHTS_AUTO, OCT_WEIGHTS_INLINE, OCT_WEIGHTS_INCBIN, OCT_WEIGHTS_OBJ };
 enum oct_io_layout { OCT_LAYOUT_MODEL, OCT_LAYOUT_NHWC, OCT_LAYOUT_NCHW };
 

@@ -76,6 +76,7 @@ static void print_speed(const struct oct_unit *u, const struct oct_step *s, stru
     oct_text_add(j, ", ");
     json_pair(j, "steps", s->b.way.steps);
     json_figure(j, "gain", "%.4g", s->kind == OCT_STEP_NODE ? s->b.way.gain : 1);
+    json_figure(j, "products", "%.0f", s->kind == OCT_STEP_NODE && s->b.products ? (double)s->b.products : (double)NAN);
     json_figure(j, "predicted_cycles", "%.0f", v.cycles);
     json_figure(j, "predicted_share", "%.3f", v.share);
     json_figure(j, "measured_us", "%.1f", v.us);

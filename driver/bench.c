@@ -210,6 +210,7 @@ struct drv_layer *drv_layers_of(struct drv *d, const struct oct_compiled *c, siz
                                   .kernel = oct_strdup(d->a, kernel ? kernel : ""),
                                   .macs = json_integer_value(json_object_get(item, "macs")),
                                   .ns = (double)NAN,
+                                  .products = json_integer_value(json_object_get(item, "products")),
                                   .steps = oct_strdup(d->a, steps ? steps : ""),
                                   .gain = json_number_value(json_object_get(item, "gain"))};
     }
@@ -224,17 +225,19 @@ static bool time_layers(struct drv *d, const struct oct_module *m, const char *c
     struct buffers b;
     const struct drv_native *native = drv_native_load(d, m, cflags, true, &c);
     if (!native || !fill(d, m, native, &b)) return false;
-    uint64_t *t = OCT_NEW_N(d->a, uint64_t, TIMED * n);
+    uint64_t *t = OCT_NEW_N(d->a, uint64_t, TIMED * n), *in = OCT_NEW_N(d->a, uint64_t, TIMED * n);
     for (int r = 0; r < TIMED; r++) {
         unsigned steps;
         run_once(d, native, &b);
-        const uint64_t *times = drv_native_times(native, &steps);
+        const uint64_t *times = drv_native_times(native, &steps), *products = drv_native_products(native);
         if (steps != n) return true; /* layers and functions do not correspond: no figures rather than wrong ones */
-        for (size_t i = 0; i < n; i++) t[i * TIMED + (size_t)r] = times[i];
+        for (size_t i = 0; i < n; i++) t[i * TIMED + (size_t)r] = times[i], in[i * TIMED + (size_t)r] = products[i];
     }
     for (size_t i = 0; i < n; i++) {
         qsort(t + i * TIMED, TIMED, sizeof *t, by_value);
+        qsort(in + i * TIMED, TIMED, sizeof *in, by_value);
         l[i].ns = (double)percentile(t + i * TIMED, TIMED, 50);
+        l[i].products_ns = (double)percentile(in + i * TIMED, TIMED, 50);
     }
     return true;
 }
@@ -243,6 +246,12 @@ static bool time_layers(struct drv *d, const struct oct_module *m, const char *c
 static double share(const struct drv_layer *l, const struct oct_tuned *ceilings) {
     const double ceiling = oct_tuned_ceiling(ceilings, l->steps);
     return ceiling > 0 && l->macs ? (double)l->macs / l->gain / l->ns / ceiling : (double)NAN;
+}
+
+/* The same of its products alone, where they stand out. */
+static double products_share(const struct drv_layer *l, const struct oct_tuned *ceilings) {
+    const double ceiling = oct_tuned_ceiling(ceilings, l->steps);
+    return ceiling > 0 && l->products ? (double)l->products / l->products_ns / ceiling : (double)NAN;
 }
 
 static void print_json(struct drv *d, const uint64_t *times, int64_t runs, const struct drv_layer *l, size_t n,
@@ -268,20 +277,22 @@ static void print_json(struct drv *d, const uint64_t *times, int64_t runs, const
         drv_json_str(&j, "steps", l[i].steps);
         drv_json_num(&j, "gain", l[i].gain);
         drv_json_num(&j, "share", share(&l[i], ceilings));
+        drv_json_num(&j, "products_ns", l[i].products ? l[i].products_ns : (double)NAN);
+        drv_json_num(&j, "products_share", products_share(&l[i], ceilings));
         drv_json_close(&j, '}');
     }
     drv_json_close(&j, ']');
     drv_json_close(&j, '}');
 }
 
-/* Which large layers are near their ceiling, and which are not. */
+/* Which large layers are near their ceiling, their products where these stand out, and which are not. */
 static void print_goal(struct drv *d, const struct drv_layer *l, size_t n, const struct oct_tuned *ceilings) {
     enum { LARGE = 5000000, GOAL = 88 };
     struct oct_text below;
     int large = 0, reach = 0;
     oct_text_init(&below, d->a);
     for (size_t i = 0; i < n; i++) {
-        const double s = 100 * share(&l[i], ceilings);
+        const double alone = products_share(&l[i], ceilings), s = 100 * (alone == alone ? alone : share(&l[i], ceilings));
         if (l[i].macs < LARGE || s != s) continue;
         large++;
         if (s >= (double)GOAL) reach++;
@@ -308,6 +319,8 @@ static void print(struct drv *d, const uint64_t *times, int64_t runs, const stru
                       (double)l[i].macs / l[i].ns);
         if (s == s) oct_text_addf(&d->say, " %3.0f %% %s", s, l[i].steps);
         if (s == s && l[i].gain > 1) oct_text_addf(&d->say, " x %.4g", l[i].gain);
+        if (l[i].products)
+            oct_text_addf(&d->say, "; products %.1f us, %.0f %%", l[i].products_ns / 1e3, 100 * products_share(&l[i], ceilings));
         oct_text_add(&d->say, "\n");
     }
     print_goal(d, l, n, ceilings);

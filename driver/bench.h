@@ -10,6 +10,8 @@ struct drv_layer {
     int64_t macs;
     double ns;            /* median; NAN when it could not be told apart */
     const char *steps;    /* what its sums are made of, "": nothing with a ceiling */
+    int64_t products;     /* multiplications of the part that is products alone; 0: none stands out */
+    double products_ns;   /* median of it */
     double gain;          /* multiplications for each that is done */
     int64_t instructions; /* from the entry of its function to that of the next */
 };

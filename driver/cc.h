@@ -49,7 +49,7 @@ struct drv_native {
     oct_jit_fn *run;
     drv_part_fn *part; /* NULL: made for one thread */
     size_t arena_bytes;
-    const uint64_t *times;
+    const uint64_t *times, *products;
     const unsigned *steps;
 };
 /* Compiles a module for the host and loads it: as C, or by LLVM. */
@@ -70,6 +70,8 @@ void *drv_aligned(void *memory);
 bool drv_native_run(const struct drv_native *n, void *const *io, void *arena);
 /* Of a module loaded with `timed`: nanoseconds of each step of the last run, in order of execution. */
 const uint64_t *drv_native_times(const struct drv_native *n, unsigned *steps);
+/* The same, of its products alone where its kernel tells them from the rest; else 0. */
+const uint64_t *drv_native_products(const struct drv_native *n);
 /* All runs of a data set, split over threads. */
 bool drv_native_dataset(struct drv *d, const struct drv_native *n, const struct oct_dataset *data, struct drv_results *out);
 

@@ -37,16 +37,38 @@ static const char timing_shim[] =
     "#define NOT __attribute__((no_instrument_function))\n"
     "#define HOOK NOT __attribute__((visibility(\"hidden\"))) /* libc has hooks that do nothing */\n"
     "enum { MOST = 4096 };\n"
-    "u64 shim_times[MOST];\n"
+    "u64 shim_times[MOST], shim_products[MOST];\n"
     "unsigned shim_steps;\n"
     "static int depth;\n"
-    "static u64 began;\n"
+    "static u64 began, products, inside;\n"
     "NOT static u64 now(void) { struct timespec t; clock_gettime(CLOCK_MONOTONIC, &t);\n"
     "    return (u64)t.tv_sec * 1000000000u + (u64)t.tv_nsec; }\n"
     "HOOK void __cyg_profile_func_enter(void *f, void *from) { (void)f; (void)from;\n"
-    "    if (++depth == 1) shim_steps = 0; else if (depth == 3) began = now(); }\n"
+    "    if (++depth == 1) shim_steps = 0; else if (depth == 3) inside = 0, began = now(); }\n"
+    "NOT void shim_products_begin(void);\nNOT void shim_products_end(void);\n"
+    "NOT void shim_products_begin(void) { products = now(); }\n"
+    "NOT void shim_products_end(void) { inside += now() - products; }\n"
     "HOOK void __cyg_profile_func_exit(void *f, void *from) { (void)f; (void)from;\n"
-    "    if (depth-- == 3 && shim_steps < MOST) shim_times[shim_steps++] = now() - began; }\n";
+    "    if (depth-- == 3 && shim_steps < MOST) shim_products[shim_steps] = inside, shim_times[shim_steps++] = now() - began; "
+    "}\n";
+
+/* The program with calls for the comments around products. */
+static struct oct_text with_calls(struct drv *d, const struct oct_text *c) {
+    static const char *const marks[][2] = {{"/* " OCT_PRODUCTS_BEGIN " */", "shim_products_begin();"},
+                                           {"/* " OCT_PRODUCTS_END " */", "shim_products_end();"}};
+    struct oct_text t;
+    oct_text_init(&t, d->a);
+    oct_text_add(&t, "void shim_products_begin(void);\nvoid shim_products_end(void);\n");
+    for (const char *p = c->s, *next; *p; p = next) {
+        const char *call = NULL;
+        next = p + 1;
+        for (int i = 0; i < 2 && *p == '/'; i++)
+            if (strncmp(p, marks[i][0], strlen(marks[i][0])) == 0) call = marks[i][1], next = p + strlen(marks[i][0]);
+        if (call) oct_text_add(&t, call);
+        else oct_text_addn(&t, p, 1);
+    }
+    return t;
+}
 
 static void close_object(void *object) { dlclose(object); }
 
@@ -62,11 +84,13 @@ static bool build(struct drv *d, const struct oct_compiled *c, const struct oct_
     struct drv_build *b = drv_build_begin(d);
     if (!b) return false;
     struct oct_text timing;
+    struct oct_compiled program = *c;
+    if (timed) program.c = with_calls(d, &c->c);
     oct_text_init(&timing, d->a);
     oct_text_add(&timing, timing_shim);
     const char *args[12] = {"-shared", "-fPIC", "-o", "m.so", "shim.c"};
     int n = 5;
-    bool ok = drv_build_sources(b, drv_native_prefix, c, args, &n) && drv_build_write(b, "shim.c", shim);
+    bool ok = drv_build_sources(b, drv_native_prefix, &program, args, &n) && drv_build_write(b, "shim.c", shim);
     if (ok && timed) {
         ok = drv_build_write(b, "timing.c", &timing);
         args[n++] = "timing.c";
@@ -116,6 +140,7 @@ const struct drv_native *drv_native_load_parts(struct drv *d, const struct oct_m
     n->arena_bytes = *(const unsigned long *)symbol(d, object, "shim_arena");
     if (timed) {
         n->times = symbol(d, object, "shim_times");
+        n->products = symbol(d, object, "shim_products");
         n->steps = symbol(d, object, "shim_steps");
     }
     return n;
@@ -148,6 +173,7 @@ const uint64_t *drv_native_times(const struct drv_native *n, unsigned *steps) {
     *steps = *n->steps;
     return n->times;
 }
+const uint64_t *drv_native_products(const struct drv_native *n) { return n->products; }
 
 /* ---- data sets ------------------------------------------------------------------------------------------------------------ */
 

@@ -93,6 +93,7 @@ bool oct_kernel_build(struct oct_kbuild *b, const struct oct_kernel_info *info) 
     b->scratch_bytes = 0;
     b->recipe = "plain";
     b->acc_bound = -1;
+    b->products = 0;
     b->overflow_proofs.accepted = b->overflow_proofs.refused = 0;
     b->proofs_accepted = b->proofs_refused = 0;
     oct_text_init(&b->proof, b->arena);

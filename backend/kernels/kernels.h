@@ -103,6 +103,7 @@ struct oct_kbuild {
     const char *recipe;    /* how, in a word or two: "direct 4x2", "table" */
     struct oct_text proof; /* one line: bound of the accumulator, which requantization and why it is right */
     int64_t acc_bound;     /* |accumulator| never exceeds it; -1: the kernel has none */
+    int64_t products;      /* multiplications between OCT_PRODUCTS_BEGIN and _END, in all; 0: no such part stands out */
     struct {
         uint32_t accepted, refused; /* no sum leaves 32 bits; one may, so it is 64 bits wide */
     } overflow_proofs;

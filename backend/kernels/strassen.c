@@ -313,6 +313,7 @@ bool oct_build_strassen(struct oct_kbuild *b) {
     b->recipe = oct_sprintf(
         b->arena, "Strassen's seven products for eight, pairs of 16 bits, %d pixels at once, tile of %d pixels x %d channels",
         (int)pixels, v->pixels, (int)v->block);
+    b->products = PRODUCTS * v->half * v->channels * v->outputs * v->parts * v->s.images;
     const int64_t blocks = v->outputs / v->block;
     const int32_t band = lp_range_of(k, "band", v->parts, b->threads > 1 ? blocks : 1);
     struct lp_addr x = lp_plus(lp_at(b->in[0].at.offset), band, pixels * v->s.in_col),
@@ -341,7 +342,9 @@ bool oct_build_strassen(struct oct_kbuild *b) {
         y = lp_plus(y, run, v->run * v->s.out_col);
         loops++;
     }
+    lp_note(k, OCT_PRODUCTS_BEGIN);
     for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) build_pass(v, &passes[i], codes);
+    lp_note(k, OCT_PRODUCTS_END);
     build_results(v, y, channel);
     oct_k_close(b, loops);
     return true;

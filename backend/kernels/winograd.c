@@ -378,6 +378,7 @@ static void build_products(const struct oct_wino *v, const struct oct_wino_part 
     struct lp_kernel *k = v->b->k;
     const struct oct_wino_cut *c = &v->cut;
     const int64_t block = (int64_t)p->vectors * v->lanes, tile = p->blocks * block;
+    lp_note(k, OCT_PRODUCTS_BEGIN);
     const int32_t point = lp_loop(k, "point", c->kind->side * c->kind->side);
     struct lp_addr x = lp_plus(codes, point, c->points), to = lp_plus(lp_at(0), point, v->sums_pitch);
     w = lp_plus(w, point, c->fresh ? v->fresh_pitch : p->blocks * p->words);
@@ -397,6 +398,7 @@ static void build_products(const struct oct_wino *v, const struct oct_wino_part 
     if (whole > 1) lp_end(k);
     if (rest) multiply_tiles(v, p, (int)rest, lp_offset(x, whole * p->pixels * c->c), w, lp_offset(to, whole * p->pixels * tile));
     oct_k_close(v->b, 1 + (p->blocks > 1));
+    lp_note(k, OCT_PRODUCTS_END);
 }
 
 static void clear_sums(const struct oct_wino *v, int64_t n) {
@@ -447,6 +449,7 @@ bool oct_build_winograd(struct oct_kbuild *b) {
     b->recipe = oct_sprintf(b->arena, "Winograd F(%dx%d,3x3) in 16 bits%s, %d tiles at once, products of %d tiles x %d channels",
                             kind->out, kind->out, v->cut.fresh ? ", weights transformed as it runs" : "", (int)v->cut.tiles,
                             v->part[0].pixels, v->part[0].vectors * v->lanes);
+    b->products = kind->side * kind->side * v->cut.strips * v->cut.tiles * v->cut.c * v->l.outputs * b->out.at.dim[0];
     oct_text_addf(&b->proof, "|acc| < 2^%d: exact modulo 2^32. ", 31 - kind->shift);
     struct lp_kernel *k = b->k;
     const bool apart = are_apart(&v->cut);

@@ -117,6 +117,8 @@ def main():
     for l in b["layers"]:
         t.check((l["share"] is None) == (l["steps"] == "") and (l["share"] is None or abs(l["share"] * b["ceilings"][l["steps"]] * l["gain"] / l["gmacs"] - 1) < 1e-3),
                 f"a share is that of the ceiling: {l}")
+        t.check((l["products_ns"] is not None) == l["kernel"].startswith(("winograd", "strassen")) and (l["products_ns"] is None or (0 < l["products_ns"] < l["ns"] and l["share"] < l["products_share"])),
+                f"products alone: {l}")
     # each layer turned upside down: other code, same codes
     write(text[:text.index("layer ")] + "".join("layer " + b.split("\n")[0] + "\n" + "\n".join(reversed(b.split("\n")[1:-1])) + "\n" for b in blocks))
     worse = compile("t", "--tuned", file)
