@@ -34,13 +34,14 @@ static bool refuse_float(const struct oct_unit *u) {
     return ok;
 }
 
-/* Quantizing, dequantizing and moving floats are exact always. */
+/* Quantizing, at run time too, dequantizing and moving floats are exact always. */
 bool oct_require_exact(struct oct_ctx *cx, const struct oct_module *m, const struct oct_compile_options *opt, const char *what) {
     bool ok = true;
     if (opt->strict_float) return true;
     OCT_FOR_NODES(m, n) {
         if (n->type.dtype != OCT_F32 || n->op == OCT_OP_input || n->op == OCT_OP_const || n->op == OCT_OP_dequantize) continue;
-        if (oct_op_info(n->op)->flags & OCT_MOVES) continue;
+        if (oct_op_info(n->op)->flags & OCT_MOVES || n->op == OCT_OP_gather || n->op == OCT_OP_dynamic_quantize) continue;
+        if (n->at.dynamic) continue; /* docs/numerics.md 10: nothing of it is contracted */
         oct_error(cx, n->span, OCT_E6006, "%s: %s '%s' is float, whose bits are not promised", what, oct_op_info(n->op)->name,
                   n->name);
         oct_help(cx, "--strict-float promises them");

@@ -193,6 +193,7 @@ static bool build(struct oct_onnx *im, enum oct_op op, int gates) {
     if (rc->rank != 3 || rc->dim[0] != r.directions || rc->dim[out] != gates * rc->dim[3 - out])
         return oct_onnx_invalid(im, "its R has another shape");
     r.hidden = rc->dim[3 - out];
+    if (r.hidden < 1 || x->type.dim[2] < 1) return oct_onnx_invalid(im, "its input is %s", oct_type_text(im->a, &x->type));
     r.turned = oct_onnx_attr_int(im, "layout", 0);
     if (r.turned) x = permuted(im, ".steps", x, (struct oct_ints){3, {1, 0, 2}});
     if (!x || x->type.dim[0] == OCT_DIM_N)

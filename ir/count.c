@@ -6,8 +6,14 @@
 #include "ir.h"
 
 int64_t oct_macs(const struct oct_node *n) {
-    if (n->op != OCT_OP_conv2d && n->op != OCT_OP_dense && n->op != OCT_OP_matmul) return 0;
+    const bool recurrent = n->op == OCT_OP_lstm || n->op == OCT_OP_gru;
+    if (n->op != OCT_OP_conv2d && n->op != OCT_OP_dense && n->op != OCT_OP_matmul && !recurrent) return 0;
     const struct oct_type *w = &n->operand[1]->type;
+    if (recurrent) { /* a row of the state times each gate's weights, every step */
+        const int64_t gates = oct_type_elements(&n->operand[0]->type, 1);
+        int64_t all;
+        return gates < 0 || __builtin_mul_overflow(gates, w->dim[1], &all) ? INT64_MAX : all;
+    }
     int64_t taps = 1; /* products in one element of the result */
     if (n->op == OCT_OP_matmul) taps = w->dim[w->rank - 2];
     else

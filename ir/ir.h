@@ -361,7 +361,7 @@ enum oct_profile oct_profile_for(const struct oct_module *m, enum oct_op op);
  * All arguments in [1, 2^31). */
 void oct_same_pad(int64_t in, int64_t kernel, int64_t stride, int64_t dilation, bool upper, int64_t *before, int64_t *after);
 
-/* Multiply-accumulates of one node for one input (N = 1): conv2d, dense, matmul; 0 for the rest. */
+/* Multiply-accumulates of one node for one input (N = 1): conv2d, dense, matmul, lstm, gru; 0 for the rest. */
 int64_t oct_macs(const struct oct_node *n);
 /* xxh3-64 of a constant's dtype, shape and bytes, as 16 hex digits; the key of content-addressed stores. */
 void oct_const_hash(const struct oct_node *n, char hex[17]);
