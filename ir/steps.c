@@ -18,7 +18,7 @@ static void add(struct oct_steps *s, int64_t acc, int32_t code) {
 static int64_t first_reaching(oct_code_fn *f, const void *user, int32_t code, int64_t lo, int64_t hi, double guess,
                               int32_t *value) {
     enum { NEAR = 3 };
-    if (guess > (double)lo + NEAR && guess < (double)hi - NEAR)
+    if (guess > (double)(lo + NEAR) && guess < (double)(hi - NEAR))
         for (int64_t off = 0; off < NEAR; off += 2) {
             const int64_t high = (int64_t)ceil(guess) + off, low = high - 1 - 2 * off;
             const int32_t reached = f(user, high);
