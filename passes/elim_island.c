@@ -120,7 +120,9 @@ struct oct_node *oct_elim_island(struct oct_module *m, struct oct_node *p, const
         return NULL;
     }
     if (!has_integer_form(p)) {
-        if (!OCT_HAS(p->at, why) && p->op != OCT_OP_input) oct_set_why(m, p, "float: %s has no integer form", name);
+        if (!OCT_HAS(p->at, why) && p->op != OCT_OP_input)
+            oct_set_why(m, p, "float: %s has no integer form%s", name,
+                        p->op == OCT_OP_lstm || p->op == OCT_OP_gru ? "; rule act=dynamic makes its products integer" : "");
         return NULL;
     }
     if (p->nuses > 1) {
