@@ -106,7 +106,7 @@ static void worst(struct oct_text *t, const struct drv_report *r) {
 enum { BAR_WIDTH = 240, BAR_MOST = 60 }; /* units; dB at the right end */
 
 static void bar(struct drv_svg *g, const char *class_, double y, double db) {
-    const double w = isnan(db) || db <= 0 ? 0 : db >= BAR_MOST ? BAR_WIDTH : db / BAR_MOST * BAR_WIDTH;
+    const double w = isnan(db) || db <= 0 ? 0 : (db >= (double)BAR_MOST ? 1 : db / (double)BAR_MOST) * (double)BAR_WIDTH;
     if (w > 0) drv_svg_rect(g, class_, 0, y, w, 6, NULL);
 }
 
@@ -138,7 +138,7 @@ enum { PLOT_WIDTH = 320, PLOT_HEIGHT = 80 };
 
 static void histogram(struct oct_text *t, const struct drv_layer *l) {
     const struct drv_bins *b = l->bins;
-    const double w = (double)PLOT_WIDTH / DRV_BINS;
+    const double w = (double)PLOT_WIDTH / (double)DRV_BINS;
     double most = 1;
     struct drv_svg g;
     for (int i = 0; i < DRV_BINS; i++)
@@ -148,8 +148,8 @@ static void histogram(struct oct_text *t, const struct drv_layer *l) {
     for (int i = 0; i < DRV_BINS; i++) {
         if (!b->count[i]) continue;
         const double h = log1p((double)b->count[i]) / log1p(most) * (PLOT_HEIGHT - 2);
-        drv_svg_rect(&g, i < DRV_BINS_OUTSIDE || i >= DRV_BINS - DRV_BINS_OUTSIDE ? "out" : "in", i * w, PLOT_HEIGHT - h, w * 0.9,
-                     h, NULL);
+        drv_svg_rect(&g, i < DRV_BINS_OUTSIDE || i >= DRV_BINS - DRV_BINS_OUTSIDE ? "out" : "in", i * w, (double)PLOT_HEIGHT - h,
+                     w * 0.9, h, NULL);
     }
     drv_svg_line(&g, "axis", 0, PLOT_HEIGHT, PLOT_WIDTH, PLOT_HEIGHT);
     for (int i = 0; i < 2; i++) {
@@ -235,12 +235,12 @@ static void memory_map(struct oct_text *t, const struct drv_memory *m) {
     for (int i = 0; i < m->nblocks; i++) {
         const struct drv_block *b = &m->block[i];
         const double x = b->first * step, w = (b->last - b->first + 1) * step, h = (double)b->bytes * byte,
-                     y = MAP_HEIGHT - (double)b->offset * byte - h;
+                     y = (double)MAP_HEIGHT - (double)b->offset * byte - h;
         char title[200];
         drv_svg_rect(&g, b->scratch ? "scratch" : colour[i % 4], x, y, w, h,
                      oct_sprintf(t->arena, "%s: %lld bytes at %lld, steps %d to %d", b->name, (long long)b->bytes,
                                  (long long)b->offset, b->first, b->last));
-        const int room = (int)(w / LETTER);
+        const int room = (int)(w / (double)LETTER);
         if (h < 12 || room < 3) continue;
         size_t n = 0;
         for (; b->name[n] && n < (size_t)room && n < sizeof title - 1; n++) title[n] = b->name[n];

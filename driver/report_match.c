@@ -32,7 +32,7 @@ static struct drv_layer layer_of(struct drv *d, const struct oct_module *b, cons
     const double scale = (double)oct_scale(l.codes->q, 0), zero = oct_zero(l.codes->q, 0);
     l.range[0] = scale * ((double)oct_dtype_min(l.codes->dtype) - zero);
     l.range[1] = scale * ((double)oct_dtype_max(l.codes->dtype) - zero);
-    const double outside = (l.range[1] - l.range[0]) * DRV_BINS_OUTSIDE / (DRV_BINS - 2 * DRV_BINS_OUTSIDE);
+    const double outside = (l.range[1] - l.range[0]) * (double)DRV_BINS_OUTSIDE / (DRV_BINS - 2 * DRV_BINS_OUTSIDE);
     l.bins = OCT_NEW(d->a, struct drv_bins);
     l.bins->lo = l.range[0] - outside;
     l.bins->hi = l.range[1] + outside;

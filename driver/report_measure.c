@@ -47,7 +47,7 @@ static void reals(const struct oct_type *t, const void *data, int64_t at, int64_
 }
 
 static void count(struct drv_bins *b, const double *x, int64_t n) {
-    const double per_bin = DRV_BINS / (b->hi - b->lo);
+    const double per_bin = (double)DRV_BINS / (b->hi - b->lo);
     for (int64_t i = 0; i < n; i++) {
         if (x[i] < b->lo) b->below++;
         else if (x[i] >= b->hi) b->above++;

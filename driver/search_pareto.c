@@ -67,10 +67,10 @@ struct axes {
 
 static double log_loss(const struct srch_score *s) { return log10(fmax(s->loss, 1e-9)); }
 static double across(const struct axes *v, const struct srch_score *s) {
-    return LEFT + ((double)s->weights - v->x0) / (v->x1 - v->x0) * (WIDTH - LEFT - RIGHT);
+    return (double)LEFT + ((double)s->weights - v->x0) / (v->x1 - v->x0) * (WIDTH - LEFT - RIGHT);
 }
 static double down(const struct axes *v, const struct srch_score *s) {
-    return TOP + (v->y1 - log_loss(s)) / (v->y1 - v->y0) * (HEIGHT - TOP - BOTTOM);
+    return (double)TOP + (v->y1 - log_loss(s)) / (v->y1 - v->y0) * (HEIGHT - TOP - BOTTOM);
 }
 
 static void svg(struct oct_text *t, const struct search *s, const struct srch_point *const *front, uint32_t n) {

@@ -132,7 +132,7 @@ bool oct_onnx_build_pow(struct oct_onnx *im) {
     if (c->n == 1 && c->rank <= x->type.rank) {
         if (first == 1) return oct_onnx_alias(im);
         if (first == 0.5f) return oct_onnx_last1(im, OCT_OP_sqrt, x);
-        if (whole && first >= 2 && first <= PRODUCTS) {
+        if (whole && first >= 2 && first <= (float)PRODUCTS) {
             struct oct_node *half = power(im, x, (int)first / 2);
             if (fmodf(first, 2) == 0) return oct_onnx_last2(im, OCT_OP_mul, half, half);
             return oct_onnx_last2(im, OCT_OP_mul, oct_onnx_make2(im, OCT_OP_mul, half, half), x);

@@ -58,7 +58,7 @@ static const struct reduction {
 bool oct_onnx_build_reduce(struct oct_onnx *im) {
     int what = 0;
     while (strcmp(reductions[what].name, im->op->name)) what++;
-    what = reductions[what].what;
+    what = (int)reductions[what].what;
     struct oct_node *x = what == MAX ? oct_onnx_operand(im, 0) : oct_onnx_float_operand(im, 0), *y = NULL;
     struct oct_ints axes;
     if (!x || !oct_onnx_reduced_axes(im, x, &axes)) return false;

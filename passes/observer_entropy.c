@@ -16,7 +16,7 @@ struct window {
     int groups;
     double share[OCT_MASS_BINS], p_log[OCT_MASS_BINS];
 };
-static const double EVEN = 1e-4 / OCT_MASS_BINS;
+static const double EVEN = 1e-4 / (double)OCT_MASS_BINS;
 
 /* log2, of IEEE operations alone: the same bits on every machine. m = 2^e f, f in [sqrt(1/2), sqrt 2), by atanh. */
 static double log_2(double x) {
@@ -76,7 +76,7 @@ bool oct_observe_entropy(struct oct_observed *o, float range[2]) {
     w->lo = symmetric ? 0 : fmin(m.min, 0);
     w->hi = fmax(m.max, 0);
     w->groups = (int)(symmetric ? oct_codes_of(o) / 2 : oct_codes_of(o));
-    const double width = (w->hi - w->lo) / OCT_MASS_BINS;
+    const double width = (w->hi - w->lo) / (double)OCT_MASS_BINS;
     if (width > 0) {
         oct_mass_bins(&m, w->lo, w->hi, OCT_MASS_BINS, w->share);
         for (int i = 0; i < OCT_MASS_BINS; i++) {

@@ -21,7 +21,7 @@ static double antiderivative(double x, double lo, double width, double codes) {
 static double error(void *user, double lo, double hi) {
     const struct cells *c = user;
     if (oct_is_symmetric(c->o)) hi = fmax(-lo, hi), lo = -hi;
-    const double codes = oct_codes_of(c->o), width = (hi - lo) / codes, step = (c->hi - c->lo) / OCT_MASS_BINS;
+    const double codes = oct_codes_of(c->o), width = (hi - lo) / codes, step = (c->hi - c->lo) / (double)OCT_MASS_BINS;
     double sum = 0, before = antiderivative(c->lo, lo, width, codes);
     for (int i = 0; i < OCT_MASS_BINS; i++) {
         const double after = antiderivative(c->lo + (i + 1) * step, lo, width, codes);

@@ -49,7 +49,7 @@ bool oct_observe_hist_torch(struct oct_observed *o, float range[2]) {
         if (now > least) break;
         least = now, first = f, last = e;
     }
-    const double width = (m.max - m.min) / OCT_MASS_BINS;
+    const double width = (m.max - m.min) / (double)OCT_MASS_BINS;
     range[0] = (float)(m.min + width * first);
     range[1] = (float)(m.min + width * (last + 1));
     return true;
