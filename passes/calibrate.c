@@ -1,22 +1,26 @@
 /* calibrate.c - runs the data through the model, counts what every observe node sees, lets its observer choose the range.
- * Requires insert_observers and data (or statistics that cover every observed value). Memory does not grow with the data: one
- * histogram a value and worker, merged in the end; the state, and so the ranges, are the same bits whatever the order of the
- * samples, the threads and the machine. Values whose range is known already are left as they are. */
+ * Requires insert_observers and data (or statistics that cover every observed value). Memory grows neither with the data nor with
+ * the threads: one histogram a value, which workers add to in turn; the state, and so the ranges, are the same bits whatever the
+ * order of the samples, the threads and the machine. Values whose range is known already are left as they are. */
+#include <pthread.h>
+
 #include "rewrite.h"
 
 struct collection {
-    unsigned workers;
-    uint32_t nobserved;
     int64_t chunk, batches;   /* samples that the model takes at once; how often it runs */
     float *rate;              /* of value index: what a moving average of it takes */
-    struct oct_histogram **h; /* [worker * nobserved + index]; node->mark is the index + 1 */
+    struct oct_histogram *h;  /* of value index; node->mark is the index + 1 */
+    pthread_mutex_t *lock;    /* of each */
 };
 
 static void collect(void *user, unsigned worker, int64_t first, const struct oct_node *n, const struct oct_tensor *value) {
     const struct collection *c = user;
+    (void)worker;
     if (n->op != OCT_OP_observe || !n->mark) return;
-    oct_histogram_add_batch(c->h[worker * c->nobserved + n->mark - 1], value->data, oct_tensor_elements(value),
-                            c->rate[n->mark - 1], first / c->chunk, c->batches);
+    const uint32_t i = n->mark - 1;
+    pthread_mutex_lock(&c->lock[i]);
+    oct_histogram_add_batch(&c->h[i], value->data, oct_tensor_elements(value), c->rate[i], first / c->chunk, c->batches);
+    pthread_mutex_unlock(&c->lock[i]);
 }
 
 /* Share of the counted values in bins that lie wholly outside [lo, hi]. */
@@ -59,7 +63,7 @@ static bool choose(struct oct_pass_env *env, struct oct_arena *scratch, struct o
 
 /* Runs the data; adds what every observed value (node->mark from 1) takes to the statistics. */
 static bool observe(struct oct_pass_env *env, struct oct_module *m, uint32_t count, struct oct_stats *stats) {
-    struct collection c = {.workers = env->cx->threads ? env->cx->threads : 1, .nobserved = count};
+    struct collection c = {.h = OCT_NEW_N(env->scratch, struct oct_histogram, count)};
     const struct oct_observer *moving = oct_observer_find(env->cx, "moving");
     c.chunk = oct_dataset_chunk(env->data->in, env->data->nin);
     c.batches = env->data->samples / c.chunk;
@@ -68,19 +72,18 @@ static bool observe(struct oct_pass_env *env, struct oct_module *m, uint32_t cou
         if (!n->mark || !n->at.observer || oct_observer_find(env->cx, n->at.observer) != moving) continue;
         c.rate[n->mark - 1] = n->at.param > 0 ? n->at.param : (float)moving->param;
     }
-    c.h = OCT_NEW_N(env->scratch, struct oct_histogram *, (size_t)c.workers * count);
-    for (size_t i = 0; i < (size_t)c.workers * count; i++)
-        oct_histogram_init(c.h[i] = OCT_NEW(env->scratch, struct oct_histogram));
-    if (env->observe ? !env->observe(env->observe_user, m, env->data, collect, &c)
-                     : !oct_run_dataset(env->cx, m, env->data->in, env->data->nin, env->data->samples, collect, &c))
-        return false;
-    OCT_FOR_NODES(m, n) {
-        if (!n->mark) continue;
-        struct oct_histogram *all = c.h[n->mark - 1];
-        for (unsigned w = 1; w < c.workers; w++) oct_histogram_join(all, c.h[w * count + n->mark - 1], true);
-        oct_histogram_merge(oct_stats_get(stats, n->operand[0]->name), all);
+    c.lock = OCT_NEW_N(env->scratch, pthread_mutex_t, count);
+    for (uint32_t i = 0; i < count; i++) {
+        oct_histogram_init(&c.h[i]);
+        pthread_mutex_init(&c.lock[i], NULL);
     }
-    return true;
+    const bool ok = env->observe ? env->observe(env->observe_user, m, env->data, collect, &c)
+                                 : oct_run_dataset(env->cx, m, env->data->in, env->data->nin, env->data->samples, collect, &c);
+    for (uint32_t i = 0; i < count; i++) pthread_mutex_destroy(&c.lock[i]);
+    OCT_FOR_NODES(m, n) {
+        if (ok && n->mark) oct_histogram_merge(oct_stats_get(stats, n->operand[0]->name), &c.h[n->mark - 1]);
+    }
+    return ok;
 }
 
 bool oct_pass_calibrate(struct oct_pass_env *env, struct oct_module *m) {
