@@ -34,6 +34,36 @@ static void add_rule(struct oct_module *m, enum oct_qrule_id id, int word) {
     set_rule(m, id, oct_word_at(m->arena, oct_qrule_info(id)->words, word), NAN);
 }
 
+static const struct preset {
+    const char *name, *profile, *rules;
+} presets[] = {
+#define SCHEME(name, profile, rules) {name, profile, rules},
+#include "presets.def"
+};
+
+/* The row of --preset, NULL: it was not given. */
+static const struct preset *find_preset(struct drv *d) {
+    const char *word = drv_option_text(d, DRV_preset);
+    for (size_t i = 0; word && i < sizeof presets / sizeof *presets; i++)
+        if (!strcmp(presets[i].name, word)) return &presets[i];
+    return NULL;
+}
+
+/* Its fields become rules for all, behind which come those of other options. */
+static void add_preset(struct drv *d, struct oct_module *m, const struct preset *p) {
+    for (const char *at = p->rules; *at; at += strspn(at, " ")) {
+        const size_t name = strcspn(at, "="), word = strcspn(at + name + 1, " ");
+        const char *value = oct_strndup(d->a, at + name + 1, word);
+        const bool digit = *value >= '0' && *value <= '9';
+        for (int id = 0; id < OCT_QRULE_COUNT; id++) {
+            const char *field = oct_qrule_info((enum oct_qrule_id)id)->name;
+            if (strlen(field) != name || memcmp(field, at, name)) continue;
+            OCT_CHECK(d->cx, set_rule(m, (enum oct_qrule_id)id, digit ? NULL : value, digit ? *value - '0' : NAN));
+        }
+        at += name + 1 + word;
+    }
+}
+
 /* From an INT; 0: it was not given. */
 static bool add_number(struct drv *d, struct oct_module *m, enum oct_qrule_id id, enum drv_option option, int64_t number) {
     if (!number || set_rule(m, id, NULL, (double)number)) return true;
@@ -59,8 +89,12 @@ static bool load_plugins(struct drv *d) {
 }
 
 struct oct_module *drv_read_model(struct drv *d, const char *path) {
-    struct oct_module *m = oct_read_model(d->cx, path, d->o.profile);
+    const struct preset *preset = find_preset(d);
+    const int profile =
+        d->o.profile >= 0 || !preset ? d->o.profile : oct_word_index(oct_option_info(OCT_OPT_profile)->words, preset->profile);
+    struct oct_module *m = oct_read_model(d->cx, path, profile);
     if (!m) return NULL;
+    if (preset) add_preset(d, m, preset);
     set_option(m, OCT_OPT_io, d->o.io);
     set_option(m, OCT_OPT_permute_channels, d->o.permute_channels);
     set_option(m, OCT_OPT_nudge_scales, d->o.nudge_scales);
