@@ -14,6 +14,9 @@ static bool per_channel(const struct oct_node *c, int64_t outs, int from_end) {
 
 /* The operand as a bias f32[outs]: itself, or a constant of another shape but the same elements. NULL: it is none. */
 static struct oct_node *as_bias(struct oct_module *m, struct oct_node *c, int64_t outs) {
+    const float *v = oct_const_floats(c);
+    for (int64_t i = 0; v && i < oct_type_elements(&c->type, 1); i++)
+        if (!isfinite(v[i])) return NULL; /* which an add may hold, a bias not */
     if (c->type.rank == 1) return oct_is_const(c) || (c->op == OCT_OP_dequantize && oct_is_const(oct_operand(c, 0))) ? c : NULL;
     if (!oct_const_floats(c)) return NULL;
     const struct oct_type t = {.dtype = OCT_F32, .rank = 1, .dim = {outs}};
