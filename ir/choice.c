@@ -16,6 +16,14 @@ static const char act_observers[] = ""
     ;
 #undef OBSERVER
 #define OCT_ACT_OBSERVERS (act_observers + 1)
+#define ACT_WORD(name)
+#define BOTH_WORD(name)                          " " #name
+#define OBSERVER(name, serves, def, lo, hi, doc) serves##_WORD(name)
+static const char weight_observers[] = ""
+#include "observers.def"
+    ;
+#undef OBSERVER
+#define OCT_WEIGHT_OBSERVERS (weight_observers + 1)
 
 static const struct oct_choice_info qrules[] = {
 #define QRULE(field, words_, def_, doc_) {.name = #field, .words = words_, .doc = doc_, .def = def_},

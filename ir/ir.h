@@ -199,6 +199,7 @@ struct oct_output {
     struct oct_span span;
 };
 struct oct_qconfig { /* words as indices into those of qconfig.def */
+    struct oct_ctx *cx; /* of the module that it holds for; NULL in a rule */
 #define QRULE(field, words, def, doc)     uint8_t field;
 #define QNAME(field, words, def, doc)     const char *field;
 #define QNUM(field, least, most, def, doc) float field;

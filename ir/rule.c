@@ -34,6 +34,7 @@ static bool matches(const struct oct_rule *r, const struct oct_node *n) {
 struct oct_qconfig oct_qconfig_for(const struct oct_module *m, const struct oct_node *n) {
     struct oct_qconfig q;
     oct_qconfig_default(&q);
+    q.cx = m->cx;
     for (uint32_t i = 0; i < m->nrules; i++) {
         const struct oct_rule *r = &m->rule[i];
         if (!matches(r, n)) continue;

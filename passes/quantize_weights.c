@@ -54,13 +54,34 @@ static float least_scale(float bias, float s_x) {
 
 static float next_power_of_two(float s) { return exp2f(ceilf(log2f(s))); }
 
+/* The range that the observer chooses from the weights themselves, where it is another than minmax and mse, which know how to
+ * give a scale. False: all weights count. */
+static bool observed_range(const struct oct_qconfig *rule, const float *w, int64_t n, struct oct_reach codes, float range[2]) {
+    if (rule->weight_observer <= OBSERVER_MSE || !rule->cx) return false;
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(w[i])) return false;
+    struct oct_arena *a = oct_arena_new(rule->cx);
+    struct oct_observed o = {
+        .w = w, .n = n, .scheme = weight_scheme[rule->weight_scheme], .qmin = codes.lo, .qmax = codes.hi, .scratch = a};
+    const char *name = oct_word_at(a, oct_qrule_info(OCT_Q_weight_observer)->words, rule->weight_observer);
+    o.observer = oct_observer_for(rule->cx, (struct oct_span){0, 0, 0}, name, rule->weight_param, &o.param);
+    const bool chosen = n > 0 && o.observer && o.observer->range(&o, range) && range[1] > range[0];
+    oct_arena_free(a);
+    return chosen;
+}
+
 float oct_weight_scale_of(const struct oct_qconfig *rule, const float *w, int64_t n) {
     const struct oct_reach r = whole_codes(rule);
+    float range[2];
+    if (observed_range(rule, w, n, r, range))
+        return oct_weight_scale(range, 2, 1, weight_scheme[rule->weight_scheme], false, r.lo, r.hi);
     return oct_weight_scale(w, n, 1, weight_scheme[rule->weight_scheme], rule->weight_observer == OBSERVER_MSE, r.lo, r.hi);
 }
 
 int32_t oct_weight_zero_of(const struct oct_qconfig *rule, const float *w, int64_t n, float scale) {
     const struct oct_reach r = whole_codes(rule);
+    float range[2];
+    if (observed_range(rule, w, n, r, range)) w = range, n = 2;
     return oct_weight_zero(w, n, weight_scheme[rule->weight_scheme], scale, r.lo, r.hi);
 }
 

@@ -394,6 +394,34 @@ for args, code in ((["--observer", "nope"], 64), (["--act-param", "-1"], 64), ([
     run("quantize", "q.8vo", "--data", "x.npy", *args, "-o", "bad.8vo", expect=code)
     t.check(not os.path.exists("bad.8vo"), f"{args} is refused")
 
+# ---- observers of weights: of the weights of each scale themselves
+w = (rng.standard_normal((4, 600)) * [[1], [0.2], [3], [0.01]]).astype(np.float32)
+w[0, 5], w[2, 9] = 8, -30
+for i, v in enumerate(w[3]):
+    w[3, i] = abs(v)
+open("w.8vo", "w").write("octavo 1\nmodel w\ninput x : f32[N,600]\nconst @w : f32[4,600] = (" + ", ".join(repr(float(v)) for v in w.ravel()) + ")\ny = dense(x, @w)\noutput y\n")
+np.save("x.npy", rng.standard_normal((8, 600)).astype(np.float32))
+
+
+def weight_range(o, c):
+    c = c.astype(np.float64)
+    a = np.sort(np.abs(c))
+    if o == "percentile":
+        return a[int(np.ceil(c.size * float(np.float32(99.5)) / 100)) - 1]
+    if o == "std":
+        return min(abs(c.mean()) + 2.5 * c.std(), a[-1])
+    b, s = np.abs(c - c.mean()).mean(), c.std()
+    reach = 9.89 * b if np.log(2 * b) + 1 < 0.5 * np.log(2 * np.pi * s * s) + 0.5 else 3.92 * s
+    return min(abs(c.mean()) + reach, a[-1])
+
+
+for o, param in (("percentile", 99.5), ("std", 2.5), ("aciq", 0)):
+    json.dump({"default": {"weight_observer": o, "weight_param": param}}, open("c.json", "w"))
+    run("opt", "w.8vo", "--data", "x.npy", "--config", "c.json", "--stop-after", "insert_qdq", "-o", "d.8vo")
+    got = [float(v) for v in re.search(r"i8\[4,600\] scale\[0\]=\(([^)]*)\)", open("d.8vo").read())[1].split(",")]
+    want = [weight_range(o, c) / 127 for c in w]
+    t.check(np.allclose(got, want, rtol=1e-5), f"weights by {o}: {got}, numpy {want}")
+
 # ---- a value of a trained network, as ONNX Runtime computes it
 if os.path.isdir(os.path.join(shared, "models")):
     import onnx

@@ -55,7 +55,7 @@ def fields():
 # Widths and sizes; a size says nothing without its granularity. Two bits cost more than all else does.
 NUMBERS = {"act_bits": [None, 2, 12], "weight_bits": [None, 2, 7], "group_size": [None, 2]}
 WITH = {"group_size": {"granularity": "group"}, "act_bits=12": {"act": "i16"}, "weight_range": {"weight_scheme": "asym"}}
-COARSE = {"act_bits=2": 0.3, "weight_bits=2": 0.25}
+COARSE = {"act_bits=2": 0.3, "weight_bits=2": 0.25, "bias=none": 0.4}
 
 
 # ---- each word as the default for all ops
