@@ -90,9 +90,9 @@ void oct_ways_strassen(const struct oct_kbuild *b, struct oct_ways *out) {
         w->pixels = p;
         w->vectors = VECTORS;
         *w->steps = 'a';
-        w->gain = 8.0 / PRODUCTS;
+        w->gain = 8.0 / (double)PRODUCTS;
         w->cycles = (double)(s.images * parts) *
-                        (oct_cost_operations(b->target, codes + (double)blocks * (PRODUCTS * product + weights + sums)) +
+                        (oct_cost_operations(b->target, codes + (double)blocks * ((double)PRODUCTS * product + weights + sums)) +
                          oct_cost_finish(b->target, 2 * half * outputs / lanes)) +
                     oct_cost_stream(b->target, s.c * outputs, s.images * parts);
     }

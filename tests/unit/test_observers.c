@@ -206,7 +206,7 @@ static void uniform_values_have_closed_forms(void **state) {
     struct oct_arena *a = oct_arena_new(&cx);
     enum { N = 1 << 16 };
     static float x[N];
-    for (int i = 0; i < N; i++) x[i] = (float)(2 * (i + 0.5) / N - 0.5); /* even on [-0.5, 1.5] */
+    for (int i = 0; i < N; i++) x[i] = (float)(2 * (i + 0.5) / (double)N - 0.5); /* even on [-0.5, 1.5] */
     struct oct_histogram *h = fresh(a);
     oct_histogram_add(h, x, N);
     float lo, hi;
@@ -238,7 +238,7 @@ static void laplace_values_are_clipped_where_theory_says(void **state) {
     enum { N = 1 << 18 };
     static float x[N];
     for (int i = 0; i < N; i++) { /* quantiles of a Laplace distribution with b = 1 */
-        const double p = (i + 0.5) / N;
+        const double p = (i + 0.5) / (double)N;
         x[i] = (float)(p < 0.5 ? log(2 * p) : -log(2 * (1 - p)));
     }
     struct oct_histogram *h = fresh(a);
