@@ -9,17 +9,32 @@
 static const struct {
     const char *name;
     size_t size;
-    int dtype; /* octavo's, or -1 */
+    int dtype; /* octavo's, or -1; 4-bit elements, once read, lie one to a byte */
 } types[] = {
-    [0] = {"undefined", 0, -1},           [ONNX_FLOAT] = {"float", 4, OCT_F32},   [ONNX_UINT8] = {"uint8", 1, OCT_U8},
-    [ONNX_INT8] = {"int8", 1, OCT_I8},    [ONNX_UINT16] = {"uint16", 2, OCT_U16}, [ONNX_INT16] = {"int16", 2, OCT_I16},
-    [ONNX_INT32] = {"int32", 4, OCT_I32}, [ONNX_INT64] = {"int64", 8, -1},        [8] = {"string", 0, -1},
-    [ONNX_BOOL] = {"bool", 1, -1},        [ONNX_FLOAT16] = {"float16", 2, -1},    [ONNX_DOUBLE] = {"double", 8, -1},
-    [ONNX_UINT32] = {"uint32", 4, -1},    [ONNX_UINT64] = {"uint64", 8, -1},      [14] = {"complex64", 0, -1},
-    [15] = {"complex128", 0, -1},         [ONNX_BFLOAT16] = {"bfloat16", 2, -1},  [17] = {"float8e4m3fn", 0, -1},
-    [18] = {"float8e4m3fnuz", 0, -1},     [19] = {"float8e5m2", 0, -1},           [20] = {"float8e5m2fnuz", 0, -1},
-    [ONNX_UINT4] = {"uint4", 1, OCT_U4}, /* once read: one to a byte */
-    [ONNX_INT4] = {"int4", 1, OCT_I4},    [23] = {"float4e2m1", 0, -1},
+    [0] = {"undefined", 0, -1},
+    [ONNX_FLOAT] = {"float", 4, OCT_F32},
+    [ONNX_UINT8] = {"uint8", 1, OCT_U8},
+    [ONNX_INT8] = {"int8", 1, OCT_I8},
+    [ONNX_UINT16] = {"uint16", 2, OCT_U16},
+    [ONNX_INT16] = {"int16", 2, OCT_I16},
+    [ONNX_INT32] = {"int32", 4, OCT_I32},
+    [ONNX_INT64] = {"int64", 8, -1},
+    [8] = {"string", 0, -1},
+    [ONNX_BOOL] = {"bool", 1, -1},
+    [ONNX_FLOAT16] = {"float16", 2, -1},
+    [ONNX_DOUBLE] = {"double", 8, -1},
+    [ONNX_UINT32] = {"uint32", 4, -1},
+    [ONNX_UINT64] = {"uint64", 8, -1},
+    [14] = {"complex64", 0, -1},
+    [15] = {"complex128", 0, -1},
+    [ONNX_BFLOAT16] = {"bfloat16", 2, -1},
+    [17] = {"float8e4m3fn", 0, -1},
+    [18] = {"float8e4m3fnuz", 0, -1},
+    [19] = {"float8e5m2", 0, -1},
+    [20] = {"float8e5m2fnuz", 0, -1},
+    [ONNX_UINT4] = {"uint4", 1, OCT_U4},
+    [ONNX_INT4] = {"int4", 1, OCT_I4},
+    [23] = {"float4e2m1", 0, -1},
 };
 static bool known(int32_t type) { return type >= 0 && type < (int32_t)(sizeof types / sizeof *types); }
 

@@ -13,6 +13,7 @@ static const struct {
 } moved[] = {
     {"Clip", "min", 1, 11},     {"Clip", "max", 2, 11},   {"Pad", "pads", 1, 11},   {"Pad", "value", 2, 11},
     {"Slice", "starts", 1, 10}, {"Slice", "ends", 2, 10}, {"Slice", "axes", 3, 10}, {"Split", "split", 1, 13},
+    {"Upsample", "scales", 1, 9},
 };
 /* Dropped with operator set `until`; octavo reads the value that an inference has. ANY: the handler looks. */
 enum { ANY = -1 };
@@ -54,6 +55,11 @@ static struct oct_onnx_const *constant_of(struct oct_onnx *im, const char *name)
         for (size_t i = 0; i < a->n_ints; i++) v[i] = a->ints[i];
         *c = (struct oct_onnx_const){
             .type = ONNX_INT64, .rank = 1, .dim = {(int64_t)a->n_ints}, .n = (int64_t)a->n_ints, .data = v};
+        return c;
+    }
+    if (a->n_floats) { /* where the file has them */
+        *c = (struct oct_onnx_const){
+            .type = ONNX_FLOAT, .rank = 1, .dim = {(int64_t)a->n_floats}, .n = (int64_t)a->n_floats, .data = a->floats};
         return c;
     }
     float *v = OCT_NEW(im->a, float);

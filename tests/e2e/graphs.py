@@ -179,6 +179,7 @@ class Graph:
     def hardsigmoid(self): return self.pointwise("hardsigmoid")
     def exp(self): return self.pointwise("exp")
     def sqrt(self): return self.pointwise("sqrt")
+    def rarer(self): return self.pointwise(self.r.choice(["abs", "sign", "floor", "round", "reciprocal", "log", "erf", "softplus", "elu"]))
     def leaky_relu(self): return self.pointwise("leaky_relu", f"alpha={self.r.choice([0.1, 0.2, 0.01, 0.5])}")
     def clip_(self): return self.pointwise("clip", f"clip=({self.r.choice([-1.0, 0.0, -2.5])},{self.r.choice([1.0, 3.0, 6.0])})")
 
@@ -201,7 +202,7 @@ class Graph:
         self.emit("softmax", [x.name], y, f"axis={self.r.randint(1, len(x.dims) - 1)} {profile}")
         return True
 
-    def binary(self, op):
+    def binary(self, op, clips=True):
         r, x = self.r, self.pick()
         y = self.fresh(x.dims)
         same = [v for v in self.values if v.dims == x.dims]
@@ -212,12 +213,13 @@ class Graph:
             dtype = self.r.choice(self.types)
             lo, hi = LIMITS[dtype]
             b = self.const(dtype, dims, (lo, hi + 1), self.scale(), self.zero(dtype))
-        self.emit(op, [x.name, b] if r.random() < 0.8 or b.startswith("@") else [b, x.name], y, f"{self.profile()}{self.clip(y)}")
+        self.emit(op, [x.name, b] if r.random() < 0.8 or b.startswith("@") else [b, x.name], y, self.profile() + (self.clip(y) if clips else ""))
         return True
 
     def add(self): return self.binary("add")
     def sub(self): return self.binary("sub")
     def mul(self): return self.binary("mul")
+    def extreme(self): return self.binary(self.r.choice(["max", "min"]), clips=False)
 
     def pool(self, op):
         x = self.pick(4)
@@ -360,7 +362,8 @@ class Graph:
     def build(self):
         self.outputs = []
         ops = [self.conv2d, self.conv2d, self.dense, self.dense, self.matmul, self.relu, self.relu6, self.sigmoid, self.tanh, self.hardswish,
-               self.hardsigmoid, self.exp, self.sqrt, self.leaky_relu, self.clip_, self.lut, self.softmax, self.add, self.sub, self.mul, self.max_pool2d,
+               self.hardsigmoid, self.exp, self.sqrt, self.leaky_relu, self.clip_, self.lut, self.softmax, self.add, self.sub, self.mul, self.extreme,
+               self.rarer, self.rarer, self.rarer, self.max_pool2d,
                self.avg_pool2d, self.mean, self.reshape, self.flatten, self.squeeze, self.unsqueeze, self.transpose, self.slice, self.pad, self.concat,
                self.requantize, self.dequantize]
         want, tries = self.r.randint(2, 30), 0
