@@ -122,7 +122,7 @@ bool drv_samples(struct drv *d, int64_t n, int64_t *from, int64_t *to);
 bool drv_fit(struct drv *d, const struct drv_arrays *x, const struct oct_module *m, struct oct_dataset *out);
 /* Runs passes with data, dumps and explanations as the options say, from wherever the model stands. */
 bool drv_rewrite(struct drv *d, struct oct_module *m);
-/* Has the model passed calibrate, so that data would do nothing? */
+/* Has the model passed calibrate, and what else its rules make read data, so that they would do nothing? */
 bool drv_is_calibrated(const struct oct_module *m);
 /* Is anything in it quantized or observed, so that it may need no data, or must have them? The passes decide. */
 bool drv_holds_quantized(const struct oct_module *m);

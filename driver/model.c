@@ -238,7 +238,9 @@ static int row_of(const char *label) {
     return -1;
 }
 
-bool drv_is_calibrated(const struct oct_module *m) { return row_of(m->after) >= row_of("calibrate"); }
+bool drv_is_calibrated(const struct oct_module *m) {
+    return row_of(m->after) >= row_of(oct_wants_repair(m) ? "repair_layers" : "calibrate");
+}
 
 bool drv_holds_quantized(const struct oct_module *m) {
     for (uint32_t i = 0; i < m->nrules; i++) /* or will without data */

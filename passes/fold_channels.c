@@ -342,7 +342,8 @@ bool oct_pass_fold_channels(struct oct_pass_env *env, struct oct_module *m) {
 /* The rest of the pipeline up to here, on a copy whose weights have their plain scales. */
 static bool integer_copy(struct oct_pass_env *env, struct oct_module *copy) {
     copy->option[OCT_OPT_nudge_scales] = OCT_NUDGE_OFF;
-    for (uint32_t i = 0; i < copy->nrules; i++) copy->rule[i].set &= ~((uint32_t)1 << OCT_Q_saturation);
+    const uint32_t plain = (uint32_t)1 << OCT_Q_saturation | (uint32_t)1 << OCT_Q_rounding | (uint32_t)1 << OCT_Q_bias_correction;
+    for (uint32_t i = 0; i < copy->nrules; i++) copy->rule[i].set &= ~plain;
     static oct_pass_fn *const passes[] = {oct_pass_insert_qdq, oct_pass_cse, oct_pass_elim_qdq, oct_pass_int_io};
     for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) {
         copy->cursor = NULL;

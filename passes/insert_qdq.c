@@ -156,7 +156,7 @@ bool oct_pass_insert_qdq(struct oct_pass_env *env, struct oct_module *m) {
             const struct oct_input in = {
                 .scale = x->q->scale[0], .range = r.hi - r.lo, .dead = oct_fold_ahead_dead(&ahead, n), .loss = &loss};
             const unsigned changed = oct_quantize_weights(env, m, n, &in);
-            if (changed == (oct_operand(n, 2) ? 2 : 1)) n->mark = WEIGHED;
+            if (changed == (oct_operand(n, 2) ? 2 : 1) && !oct_wants_repair(m)) n->mark = WEIGHED;
             env->changes += changed;
         } else if (oct_has_flag(n, OCT_REQUANT) && !oct_has_flag(n, OCT_QDQ | OCT_LINEAR) && n->mark &&
                    n->type.dtype == OCT_F32) {

@@ -110,6 +110,9 @@ bool oct_run_pipeline(struct oct_ctx *cx, struct oct_module *m, const struct oct
  * allow (check_each.c). */
 void oct_check_pass(struct oct_module *before, struct oct_module *after, const struct oct_pass_info *pass);
 
+/* Does any rule leave codes of weights, or biases, to the pass repair_layers, which reads data? */
+bool oct_wants_repair(const struct oct_module *m);
+
 /* ---- choosing parameters: pure number code, apart from graph rewriting (qparams.c) --------------------------------------- */
 
 /* Scale and zero point for codes [qmin, qmax] from a range (NUMERICS 1); zero is always representable. Degenerate ranges give

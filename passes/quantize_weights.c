@@ -6,7 +6,7 @@
  * stays a normal fp32 number, and so does every product s_x s_w[c]. */
 #include <float.h>
 
-#include "rewrite.h"
+#include "links.h"
 
 /* Words of QRULE(weight), QRULE(weight_observer), QRULE(granularity), in order. */
 enum { WEIGHT_I8, WEIGHT_FLOAT, WEIGHT_U8 };
@@ -105,7 +105,7 @@ uint32_t oct_weight_index(const struct oct_weights *w, int64_t i) {
 }
 
 /* The codes that env->round chooses, else the nearest ones. */
-static void round_weights(struct oct_pass_env *env, const struct oct_weights *w, int32_t *code) {
+void oct_round_weights(struct oct_pass_env *env, const struct oct_weights *w, int32_t *code) {
     if (env->round && oct_has_flag(w->op, OCT_LINEAR) && env->round(env->round_user, w, code)) return;
     const int64_t total = w->outs * w->per;
     for (int64_t i = 0; i < total; i++) {
@@ -114,11 +114,22 @@ static void round_weights(struct oct_pass_env *env, const struct oct_weights *w,
     }
 }
 
+/* Codes are for repair_layers to choose: quantize(@w), clipped to the codes that there are. */
+static struct oct_node *left_open(struct oct_module *m, const struct oct_weights *w, struct oct_node *wn, enum oct_dtype dtype) {
+    struct oct_type t = wn->type;
+    struct oct_attrs at;
+    t.dtype = dtype;
+    t.q = w->q;
+    oct_attrs_init(&at);
+    OCT_MARK(at, clip), at.clip[0] = (float)w->codes.lo, at.clip[1] = (float)w->codes.hi;
+    return oct_make(m, OCT_OP_quantize, oct_suffixed(m, wn->name, "q"), &wn, 1, &at, &t, wn->span);
+}
+
 static struct oct_node *coded(struct oct_pass_env *env, struct oct_module *m, const struct oct_weights *w,
                               const struct oct_node *wn, enum oct_dtype dtype) {
     const int64_t total = w->outs * w->per;
     int32_t *code = OCT_NEW_N(env->scratch, int32_t, total);
-    round_weights(env, w, code);
+    oct_round_weights(env, w, code);
     struct oct_type t = wn->type;
     t.dtype = dtype;
     t.q = w->q;
@@ -213,9 +224,16 @@ static void leave_out_bias(struct oct_pass_env *env, struct oct_node *n) {
                       n->name, (double)largest);
 }
 
+/* What a correction is added to. */
+static void add_zero_bias(struct oct_module *m, struct oct_node *n) {
+    struct oct_layer l;
+    if (!oct_operand(n, 2) && oct_layer_of(n, &l)) oct_layer_rewrite(m, &l, "", NULL, OCT_NEW_N(m->arena, float, l.outs));
+}
+
 unsigned oct_quantize_weights(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n, const struct oct_input *in) {
     const struct oct_qconfig rule = oct_qconfig_for(m, n);
     if (rule.bias == OCT_BIAS_NONE) leave_out_bias(env, n);
+    else if (rule.bias_correction && rule.weight != WEIGHT_FLOAT) add_zero_bias(m, n);
     struct oct_node *wn = n->operand[1], *bn = oct_operand(n, 2);
     const float *w = oct_const_floats(wn), *b = oct_const_floats(bn);
     if (!w) return 0; /* placed by hand, or computed: elim_qdq says what it thinks of it */
@@ -232,7 +250,9 @@ unsigned oct_quantize_weights(struct oct_pass_env *env, struct oct_module *m, st
                                         .q = choose(env, m, n, wn, b, &rule, in),
                                         .codes = oct_weight_codes(&rule)};
     m->cursor = n;
-    n->operand[1] = dequantized(m, wn, coded(env, m, &weights, wn, type_of(&rule)));
+    const enum oct_dtype dtype = type_of(&rule);
+    n->operand[1] =
+        dequantized(m, wn, oct_wants_repair(m) ? left_open(m, &weights, wn, dtype) : coded(env, m, &weights, wn, dtype));
     if (!b || rule.bias == OCT_BIAS_FLOAT) return 1; /* elim_qdq leaves the op in float then */
     n->operand[2] = quantized_bias(m, bn, in->scale, weights.q);
     return 2;

@@ -133,6 +133,8 @@ int64_t oct_weight_run(const struct oct_qconfig *rule, int64_t outs);
 float oct_weight_scale_of(const struct oct_qconfig *rule, const float *w, int64_t n);
 int32_t oct_weight_zero_of(const struct oct_qconfig *rule, const float *w, int64_t n, float scale);
 int32_t oct_weight_code(float w, float scale, int32_t zero, struct oct_reach codes);
+/* The codes that env->round chooses, else the nearest ones. */
+void oct_round_weights(struct oct_pass_env *env, const struct oct_weights *w, int32_t *code);
 /* A bias in units of s_x s_w, ties to even, clamped to +-(2^31 - 1). */
 int32_t oct_bias_code(float b, float s_x, float s_w);
 
