@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Weights of 4 bits: two lie in a byte, in C and in LLVM's objects, so the constants of the network take little more than half;
-outputs keep the interpreter's bits on scalar code, on Cortex-M's own kernels and on vectors (whose weights are bytes, and say so)."""
+outputs keep the interpreter's bits on scalar code and on Cortex-M's own kernels. Kernels for vectors keep a byte for each weight."""
 import os, re, subprocess, sys
 from common import *
 from machines import M0PLUS, M4
