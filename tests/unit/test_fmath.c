@@ -23,7 +23,7 @@ static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 
 /* |got - exact| in ulp of exact (an ulp of the subnormals below them). */
 static double ulps(float got, double exact) {
-    if (fabs(exact) > 3.4028235677973366e38) return isinf(got) && signbit(got) == signbit(exact) ? 0 : INFINITY;
+    if (fabs(exact) > 3.4028235677973366e38) return isinf(got) && !signbit(got) == !signbit(exact) ? 0 : INFINITY;
     int e;
     (void)frexp(exact, &e);
     if (exact == 0 || e < -125) e = -125;
