@@ -8,7 +8,7 @@ static bool report(struct drv *d, const struct oct_module *before, struct oct_mo
     struct oct_dataset a, b;
     struct drv_report r;
     struct drv_comparison c = {.b = after, .data_a = &a, .data_b = &b, .of = "calibration data"};
-    c.a = drv_report_float(d, before);
+    c.a = drv_report_float(d, before, true);
     if (!c.a || !drv_data(d) || !drv_fit(d, drv_data(d), c.a, &a) || !drv_fit(d, drv_data(d), after, &b)) return false;
     if (d->o.labels && !drv_read_labels(d, a.samples, &c.labels)) return false;
     const int64_t chunk = oct_dataset_chunk(a.in, a.nin), most = chunk < MOST_SAMPLES ? MOST_SAMPLES / chunk * chunk : chunk;

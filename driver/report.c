@@ -2,15 +2,23 @@
 #include <math.h>
 #include <string.h>
 
+#include "cc.h"
 #include "report.h"
 
 double drv_decibels(double signal, double noise) { return noise == 0 ? INFINITY : 10 * log10(signal / noise); }
 
 double drv_layer_cosine(const struct drv_layer *l) { return l->noise == 0 ? 1 : l->dot / sqrt(l->signal * l->power); }
 
-struct oct_module *drv_report_float(struct drv *d, const struct oct_module *m) {
+struct oct_module *drv_report_float(struct drv *d, const struct oct_module *m, bool data) {
     struct oct_module *copy = oct_module_clone(m, d->cx);
-    const struct oct_run_options run = {.stop_after = "equalize"}; /* what stands behind it in pipeline.def quantizes */
+    struct oct_dataset cal;
+    struct oct_run_options run = {.stop_after = data ? "smooth" : "equalize"}; /* what stands behind in pipeline.def quantizes */
+    if (data) {
+        if (!drv_data(d) || !drv_fit(d, drv_data(d), copy, &cal)) return NULL;
+        run.data = &cal;
+        run.observe = drv_observe;
+        run.observe_user = d;
+    }
     return oct_run_pipeline(d->cx, copy, &run) ? copy : NULL;
 }
 

@@ -107,9 +107,9 @@ struct drv_comparison { /* what to compare on what */
 /* All of it; B's values by --engine. false after diagnostics. */
 bool drv_report_make(struct drv *d, const struct drv_comparison *c, struct drv_report *r);
 
-/* A copy of a float model as it stands before anything is quantized: batch norms folded, layers equalized. NULL after
- * diagnostics. */
-struct oct_module *drv_report_float(struct drv *d, const struct oct_module *m);
+/* A copy of a float model as it stands before anything is quantized: batch norms folded, layers equalized; with data (--data
+ * calibrates), smoothed too, as the rules want it. NULL after diagnostics. */
+struct oct_module *drv_report_float(struct drv *d, const struct oct_module *m, bool data);
 
 /* Parts of it, in the order in which they are made. */
 void drv_report_match(struct drv *d, const struct drv_comparison *c, struct drv_report *r); /* report_match.c */

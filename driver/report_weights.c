@@ -64,7 +64,7 @@ static const void *as_floats(struct oct_module *m, const struct oct_node *w) {
 static bool is_weighed(const struct drv_layer *l) { return l->weight.known; }
 
 bool drv_report_weights(struct drv *d, const struct drv_comparison *c, struct drv_report *r, struct drv_variant *weighed) {
-    struct oct_module *folded = drv_report_float(d, c->a);
+    struct oct_module *folded = drv_report_float(d, c->a, false);
     bool any = false;
     *weighed = (struct drv_variant){0};
     if (!folded) return false;
