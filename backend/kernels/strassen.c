@@ -12,10 +12,10 @@
  *   y21 = u3 + x22 t4                  y22 = u3 + v
  *
  * A band of pixels at a time: the left factors of its seven products from its codes; then for each block of outputs of the first
- * half, and the one of the second half that belongs to it, the right factors from its weights; three passes over tiles of pixels,
- * whose weights stay in the near cache while what products add up to waits in scratch memory; the results. Weights stay 8 bits in
- * memory. Where pixels are odd, both halves have the one in the middle; where tiles do not divide a half, the last one overlaps
- * the one before, and makes the same again. */
+ * half, and the one of the second half that belongs to it, the right factors from its weights; one product after the other, tile
+ * of pixels by tile, its weights in the near cache, while what products add up to waits in scratch memory; the results. One loop
+ * over products, which takes from a table what each adds to, is a sixth of the text that C compilers would have of them all.
+ * Weights stay 8 bits in memory. Where pixels are odd, both halves have the one in the middle. */
 #include "cost.h"
 #include "layer.h"
 #include "madd.h"
@@ -27,9 +27,8 @@ enum { PRODUCTS = 7, QUARTERS = 4, CODES_BYTES = 400 * 1024, LEAST_PIXELS = 16 }
 enum { X11_W11, X12_W21, S2_T2, S3_T3, X22_T4, S1_T1, S4_W22 }; /* in this order they are made */
 /* Sums in scratch memory, less the bias: after each product. */
 enum { U1, Y11, U2, U3, Y21, V, V_S4_W22, ZERO, SUMS };
-static const struct pass {
-    int first, n, from; /* products; sums that they start from */
-} passes[] = {{X11_W11, 2, ZERO}, {S2_T2, 3, U1}, {S1_T1, 2, ZERO}};
+static const int start[PRODUCTS] = {[X11_W11] = ZERO, [X12_W21] = U1, [S2_T2] = U1, [S3_T3] = U2,
+                                    [X22_T4] = U3,    [S1_T1] = ZERO, [S4_W22] = V}; /* sums that they add to */
 static const struct {
     int down, right, a, b; /* which half of pixels and of outputs; sums that it is made of */
 } quarters[QUARTERS] = {{0, 0, Y11, ZERO}, {1, 0, Y21, ZERO}, {0, 1, V_S4_W22, U2}, {1, 1, U3, V}};
@@ -40,10 +39,10 @@ struct strassen {
     struct oct_shape s;
     struct oct_rqv rq;
     int lanes, vectors, pixels;
-    int64_t parts, half, second, run;             /* bands; pixels of a half, and where the second half of a band starts */
-    int64_t channels, outputs, block;             /* of a half; outputs of a block */
-    int64_t panel, words, sums;                   /* elements of a left factor, a right one, of sums */
-    int32_t w, bias, quarters, codes, weights, u; /* buffers */
+    int64_t parts, half, second, run; /* bands; pixels of a half, and where the second half of a band starts */
+    int64_t channels, outputs, block; /* of a half; outputs of a block */
+    int64_t panel, words, sums;       /* elements of a left factor, a right one, of sums */
+    int32_t w, bias, starts, quarters, codes, weights, u; /* buffers */
 };
 
 /* ---- ways -------------------------------------------------------------------------------------------------------------------
@@ -119,6 +118,12 @@ static int32_t pack_weights(const struct strassen *v) {
                        oct_pack_data(b->arena, &pack, LP_I8, oct_layer_rows(b, b->arena)));
 }
 
+/* Where sums start from. */
+static int32_t pack_starts(const struct strassen *v) {
+    int32_t *at = OCT_NEW_N(v->b->arena, int32_t, PRODUCTS);
+    for (int i = 0; i < PRODUCTS; i++) at[i] = (int32_t)(start[i] * v->sums);
+    return oct_k_const(v->b, "starts", LP_I32, PRODUCTS, at);
+}
 /* Where results come from and go to. */
 static int32_t pack_quarters(const struct strassen *v) {
     int32_t *at = OCT_NEW_N(v->b->arena, int32_t, 4 * QUARTERS);
@@ -148,6 +153,7 @@ static void open_all(struct strassen *v) {
     v->codes = oct_k_scratch(b, "codes", LP_I16, PRODUCTS * v->panel);
     v->weights = oct_k_scratch(b, "weights", LP_I16, PRODUCTS * v->words);
     v->u = oct_k_scratch(b, "u", LP_I32, SUMS * v->sums);
+    v->starts = pack_starts(v);
     v->quarters = pack_quarters(v);
 }
 
@@ -221,18 +227,16 @@ static void clear_sums(const struct strassen *v) {
     lp_end(k);
 }
 
-/* Products of a pass for a tile, their sums adding up; x, w: factors of the first, to: where its sums go. */
-static void build_tile(const struct strassen *v, const struct pass *p, int pixels, struct lp_addr x, struct lp_addr to) {
+/* A product for a tile; x, w: its factors, from: the sums that it adds to, to: where they go. */
+static void build_tile(const struct strassen *v, int pixels, struct lp_addr x, struct lp_addr w, struct lp_addr from,
+                       struct lp_addr to) {
     struct lp_kernel *k = v->b->k;
     oct_madd_row acc[OCT_MADD_PIXELS];
     for (int q = 0; q < pixels; q++)
         for (int i = 0; i < v->vectors; i++) {
-            const struct lp_addr at = lp_offset(to, (p->from - p->first) * v->sums + q * v->block + (int64_t)i * v->lanes);
             acc[q][i] = lp_reg(k, lp_vector(LP_I32, v->lanes), oct_sprintf(v->b->arena, "c%dp%d", i, q));
-            if (p->from == ZERO) lp_set(k, acc[q][i], lp_int(LP_I32, 0));
-            else lp_load_to(k, acc[q][i], v->u, at);
+            lp_load_to(k, acc[q][i], v->u, lp_offset(from, q * v->block + (int64_t)i * v->lanes));
         }
-    const int32_t product = lp_loop(k, "product", p->n);
     const struct oct_madd sum = {.b = v->b,
                                  .lanes = v->lanes,
                                  .vectors = v->vectors,
@@ -241,21 +245,26 @@ static void build_tile(const struct strassen *v, const struct pass *p, int pixel
                                  .pixel = v->channels,
                                  .runs = 1,
                                  .pairs = v->channels / 2};
-    oct_madd_build(&sum, pixels, lp_plus(x, product, v->panel), lp_plus(lp_at(p->first * v->words), product, v->words), acc);
-    to = lp_plus(to, product, v->sums);
+    oct_madd_build(&sum, pixels, x, w, acc);
     for (int q = 0; q < pixels; q++)
         for (int i = 0; i < v->vectors; i++) lp_store(k, v->u, lp_offset(to, q * v->block + (int64_t)i * v->lanes), acc[q][i]);
-    lp_end(k);
 }
 /* x: the first codes of a run. */
-static void build_pass(const struct strassen *v, const struct pass *p, struct lp_addr x) {
-    const int64_t tiles = v->run / v->pixels, done = tiles * v->pixels;
-    const struct lp_addr to = lp_at(p->first * v->sums);
-    x = lp_offset(x, p->first * v->panel);
-    const int32_t tile = lp_loop(v->b->k, "tile", tiles);
-    build_tile(v, p, v->pixels, lp_plus(x, tile, v->pixels * v->channels), lp_plus(to, tile, v->pixels * v->block));
-    lp_end(v->b->k);
-    if (done < v->run) build_tile(v, p, (int)(v->run - done), lp_offset(x, done * v->channels), lp_offset(to, done * v->block));
+static void build_products(const struct strassen *v, struct lp_addr x) {
+    struct lp_kernel *k = v->b->k;
+    const int64_t tiles = v->run / v->pixels, done = tiles * v->pixels, last = ZERO * v->sums;
+    const int32_t product = lp_loop(k, "product", PRODUCTS);
+    const struct lp_addr w = lp_plus(lp_at(0), product, v->words), to = lp_plus(lp_at(0), product, v->sums),
+                         from = lp_indexed(lp_at(0), entry(k, v->starts, lp_plus(lp_at(0), product, 1), last), 0, last);
+    x = lp_plus(x, product, v->panel);
+    const int32_t tile = lp_loop(k, "tile", tiles);
+    build_tile(v, v->pixels, lp_plus(x, tile, v->pixels * v->channels), w, lp_plus(from, tile, v->pixels * v->block),
+               lp_plus(to, tile, v->pixels * v->block));
+    lp_end(k);
+    if (done < v->run)
+        build_tile(v, (int)(v->run - done), lp_offset(x, done * v->channels), w, lp_offset(from, done * v->block),
+                   lp_offset(to, done * v->block));
+    lp_end(k);
 }
 
 /* y, channel: of the block in the first half of outputs. */
@@ -343,7 +352,7 @@ bool oct_build_strassen(struct oct_kbuild *b) {
         loops++;
     }
     lp_note(k, OCT_PRODUCTS_BEGIN);
-    for (size_t i = 0; i < sizeof passes / sizeof *passes; i++) build_pass(v, &passes[i], codes);
+    build_products(v, codes);
     lp_note(k, OCT_PRODUCTS_END);
     build_results(v, y, channel);
     oct_k_close(b, loops);
