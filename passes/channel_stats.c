@@ -45,6 +45,16 @@ static void collect(void *user, unsigned worker, int64_t first, const struct oct
     pthread_mutex_unlock(&c->lock[i]);
 }
 
+/* The data for any copy of the model: inputs have the same names. */
+static struct oct_input_data *inputs_of(const struct oct_pass_env *env, const struct oct_module *m) {
+    struct oct_input_data *in = OCT_NEW_N(env->scratch, struct oct_input_data, env->data->nin);
+    for (uint32_t i = 0; i < env->data->nin; i++) {
+        in[i] = env->data->in[i];
+        in[i].input = oct_find_value(m, in[i].input->name);
+    }
+    return in;
+}
+
 static bool run_data(struct oct_pass_env *env, struct oct_module *m, struct collection *c, uint32_t n) {
     struct oct_node **seen = OCT_NEW_N(env->scratch, struct oct_node *, n);
     c->lock = OCT_NEW_N(env->scratch, pthread_mutex_t, n);
@@ -57,10 +67,12 @@ static bool run_data(struct oct_pass_env *env, struct oct_module *m, struct coll
     }
     m->cursor = NULL;
     oct_module_settle(m);
+    struct oct_dataset data = *env->data;
+    data.in = inputs_of(env, m);
     OCT_FOR_NODES(m, x) x->mark = 0;
     for (uint32_t i = 0; i < n; i++) seen[i]->mark = i + 1;
-    const bool ok = env->observe ? env->observe(env->observe_user, m, env->data, collect, c)
-                                 : oct_run_dataset(env->cx, m, env->data->in, env->data->nin, env->data->samples, collect, c);
+    const bool ok = env->observe ? env->observe(env->observe_user, m, &data, collect, c)
+                                 : oct_run_dataset(env->cx, m, data.in, data.nin, data.samples, collect, c);
     for (uint32_t i = 0; i < n; i++) {
         pthread_mutex_destroy(&c->lock[i]);
         oct_remove(m, seen[i]);
@@ -108,16 +120,6 @@ bool oct_channel_data(struct oct_pass_env *env, const struct oct_module *m, cons
  */
 
 enum { MOST_RUNS = 64 };
-
-/* The data for another copy of the model: inputs have the same names. */
-static struct oct_input_data *inputs_of(const struct oct_pass_env *env, const struct oct_module *m) {
-    struct oct_input_data *in = OCT_NEW_N(env->scratch, struct oct_input_data, env->data->nin);
-    for (uint32_t i = 0; i < env->data->nin; i++) {
-        in[i] = env->data->in[i];
-        in[i].input = oct_find_value(m, in[i].input->name);
-    }
-    return in;
-}
 
 double oct_outputs_sqnr(struct oct_pass_env *env, const struct oct_module *real, const struct oct_module *q) {
     const int64_t runs = env->data->samples / oct_dataset_chunk(env->data->in, env->data->nin);

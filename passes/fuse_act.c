@@ -5,8 +5,7 @@
 
 static float clamp(float x, float lo, float hi) { return x < lo ? lo : x > hi ? hi : x; }
 
-/* The interval that a clamping op clamps to. */
-static bool clamp_of(const struct oct_node *n, float *lo, float *hi) {
+bool oct_clamp_of(const struct oct_node *n, float *lo, float *hi) {
     switch (n->op) {
     case OCT_OP_relu: *lo = 0, *hi = INFINITY; return true;
     case OCT_OP_relu6: *lo = 0, *hi = 6; return true;
@@ -20,7 +19,7 @@ bool oct_pass_fuse_act(struct oct_pass_env *env, struct oct_module *m) {
     OCT_FOR_NODES(m, n) {
         float lo, hi;
         oct_resolve_operands(n);
-        if (!clamp_of(n, &lo, &hi) || n->type.dtype != OCT_F32) continue;
+        if (!oct_clamp_of(n, &lo, &hi) || n->type.dtype != OCT_F32) continue;
         struct oct_node *x = n->operand[0];
         if (!oct_takes(x, OCT_A_clip) || oct_has_flag(x, OCT_QDQ) || x->type.dtype != OCT_F32) continue;
         if (x->nuses > 1) {

@@ -6,15 +6,17 @@
  * gptq.c); the activations are codes, so the moments are exact sums. Correction: b -= E[W~ x~] - E[W x], where x is what the
  * float model would have there, quantize and dequantize left out
  * (its biases are the int32 ones, half a unit off at the most): then each result has the float mean over the data, channel by
- * channel. Where the correction follows, rounding need not care for means: moments are about them. */
+ * channel. Where that correction follows, rounding need not care for means: moments are about them. The analytic correction,
+ * b -= (W~ - W) E[x], takes E[x] from the closed form for clipped Gaussians (analytic.c) and looks at no layer's codes. */
 #include <math.h>
 #include <string.h>
 
+#include "analytic.h"
 #include "gram.h"
 
 /* Words of QRULE(rounding) and QRULE(bias_correction), in order. */
 enum { NEAREST, ADAROUND, GPTQ };
-enum { UNCORRECTED, EMPIRICAL };
+enum { UNCORRECTED, EMPIRICAL, ANALYTIC };
 static const char *const rounding_name[] = {"nearest", "adaround", "gptq"};
 
 bool oct_wants_repair(const struct oct_module *m) {
@@ -161,7 +163,7 @@ static void choose_codes(struct layer *l) {
         struct oct_arena *a = oct_arena_new(l->env->cx);
         struct oct_gptq f;
         oct_gram(l->env->cx, a, &l->x, group, step, h, mean);
-        if (l->rule.bias_correction != UNCORRECTED)
+        if (l->rule.bias_correction == EMPIRICAL)
             for (int64_t i = 0; i < k * k; i++) h[i] -= mean[i / k] * mean[i % k];
         if (l->rule.rounding == GPTQ) oct_gptq_factor(a, k, h, &f), g.gptq = &f;
         g.first = group * outs;
@@ -180,8 +182,8 @@ static void choose_codes(struct layer *l) {
 /* ---- correction -------------------------------------------------------------------------------------------------------------
  */
 
-/* Mean of W x for each output, from sums of patches. */
-static void mean_results(const struct layer *l, const double *sums, double patches, bool codes, double *y) {
+/* Mean of W x for each output, or, by codes, of W~ x, from sums of patches of x in a unit. */
+static void mean_results(const struct layer *l, const double *sums, double patches, bool codes, double unit, double *y) {
     for (int64_t o = 0; o < l->w.outs; o++) {
         const double *x = sums + o / (l->w.outs / l->p.groups) * l->p.k;
         double s = 0;
@@ -189,7 +191,7 @@ static void mean_results(const struct layer *l, const double *sums, double patch
             const int64_t i = o * l->p.k + k;
             s += x[k] * (codes ? (double)l->scale[i] * l->code[i] : (double)l->w.w[i]);
         }
-        y[o] = s / patches * (codes && l->x.code ? l->s_x : 1);
+        y[o] = s / patches * unit;
     }
 }
 
@@ -212,21 +214,33 @@ static void change_bias(struct layer *l, const double *d) {
     l->n->operand[2] = b == c ? by : oct_make(m, OCT_OP_dequantize, b->name, &by, 1, NULL, NULL, b->span);
 }
 
-static void correct_bias(struct layer *l) {
-    struct oct_node *b = oct_operand(l->n, 2), *c = b && b->op == OCT_OP_dequantize ? oct_operand(b, 0) : b;
-    if (!oct_is_const(c) || !l->s_x) {
-        if (l->env->explain)
-            oct_text_addf(l->env->explain, "bias: %s: not corrected: %s\n", l->n->name,
-                          l->s_x ? b ? "its bias is no constant" : "it has no bias" : "it does not read codes with one scale");
+/* Why a layer's bias stays as it is; NULL: it need not. */
+static const char *uncorrectable(const struct layer *l) {
+    const struct oct_node *b = oct_operand(l->n, 2), *c = b && b->op == OCT_OP_dequantize ? oct_operand(b, 0) : b;
+    if (!l->s_x) return "it does not read codes with one scale";
+    return oct_is_const(c) ? NULL : b ? "its bias is no constant" : "it has no bias";
+}
+
+/* analytic: NULL where the means are those of the data. */
+static void correct_bias(struct layer *l, const struct oct_analytic *analytic) {
+    const char *no = uncorrectable(l);
+    if (!no && analytic) {
+        l->real =
+            (struct oct_patch_data){.p = &l->p, .runs = 1, .real = oct_analytic_read(analytic, l->scratch, l->n->name, &no)};
+        if (l->real.real) no = NULL;
+    }
+    if (no) {
+        if (l->env->explain) oct_text_addf(l->env->explain, "bias: %s: not corrected: %s\n", l->n->name, no);
         return;
     }
     const int64_t elements = l->p.groups * l->p.k, outs = l->w.outs;
     double *sums = OCT_NEW_N(l->scratch, double, elements), *is = OCT_NEW_N(l->scratch, double, outs),
            *was = OCT_NEW_N(l->scratch, double, outs);
-    oct_patch_sums(l->env->cx, &l->x, sums);
-    mean_results(l, sums, (double)(l->p.rows * l->x.runs), true, is);
-    oct_patch_sums(l->env->cx, &l->real, sums);
-    mean_results(l, sums, (double)(l->p.rows * l->x.runs), false, was);
+    const struct oct_patch_data *x = analytic ? &l->real : &l->x;
+    oct_patch_sums(l->env->cx, x, sums);
+    mean_results(l, sums, (double)(l->p.rows * x->runs), true, x->code ? l->s_x : 1, is);
+    if (!analytic) oct_patch_sums(l->env->cx, &l->real, sums);
+    mean_results(l, sums, (double)(l->p.rows * l->real.runs), false, 1, was);
     double off = 0, scale = 0;
     for (int64_t o = 0; o < outs; o++) {
         is[o] -= was[o];
@@ -236,8 +250,8 @@ static void correct_bias(struct layer *l) {
     change_bias(l, is);
     if (l->env->explain)
         oct_text_addf(l->env->explain,
-                      "bias: %s: means of its results were off by %.3g (rms over %lld channels; they are %.3g)\n", l->n->name,
-                      sqrt(off), (long long)outs, sqrt(scale));
+                      "bias: %s: means of its results were off by %.3g (rms over %lld channels; they are %.3g)%s\n", l->n->name,
+                      sqrt(off), (long long)outs, sqrt(scale), analytic ? ", for Gaussians" : "");
 }
 
 /* ---- the walk ---------------------------------------------------------------------------------------------------------------
@@ -265,11 +279,11 @@ static void close_weights(struct layer *l, const struct oct_node *q) {
 }
 
 static bool repair(struct oct_pass_env *env, struct oct_module *m, struct oct_node *n, struct oct_walk *walk,
-                   struct oct_walk *real) {
+                   struct oct_walk *real, const struct oct_analytic *analytic) {
     struct layer l = {.env = env, .m = m, .n = n, .rule = oct_qconfig_for(m, n), .scratch = oct_arena_new(env->cx)};
     struct oct_node *q = open_weights(n);
     open_layer(&l, q);
-    const bool corrects = l.rule.bias_correction != UNCORRECTED;
+    const bool corrects = l.rule.bias_correction == EMPIRICAL;
     bool ok = true;
     if (l.s_x && (l.rule.rounding != NEAREST || corrects)) {
         ok = oct_walk_to(walk, n);
@@ -282,7 +296,7 @@ static bool repair(struct oct_pass_env *env, struct oct_module *m, struct oct_no
     }
     if (ok) {
         choose_codes(&l);
-        if (corrects) correct_bias(&l);
+        if (l.rule.bias_correction != UNCORRECTED) correct_bias(&l, corrects ? NULL : analytic);
         close_weights(&l, q);
     }
     oct_arena_free(l.scratch);
@@ -293,8 +307,12 @@ enum { MOST_BYTES = 1 << 29 }; /* of the values that are kept for all samples */
 
 bool oct_pass_repair_layers(struct oct_pass_env *env, struct oct_module *m) {
     if (!oct_wants_repair(m)) return true;
-    uint32_t open = 0;
-    OCT_FOR_NODES(m, n) open += open_weights(n) != NULL;
+    uint32_t open = 0, by_form = 0;
+    OCT_FOR_NODES(m, n) {
+        if (!open_weights(n)) continue;
+        open++;
+        by_form += oct_qconfig_for(m, n).bias_correction == ANALYTIC;
+    }
     if (!open) return true;
     if (!env->data) {
         oct_error(env->cx, m->first->span, OCT_E5103, "repair_layers: rules rounding and bias_correction need calibration data");
@@ -308,9 +326,11 @@ bool oct_pass_repair_layers(struct oct_pass_env *env, struct oct_module *m) {
     if (env->explain && walk.runs < all)
         oct_text_addf(env->explain, "repair_layers: %lld of %lld samples are used: %lld KB each at a time\n",
                       (long long)walk.runs, (long long)all, (long long)(bytes >> 10));
-    bool ok = true;
+    struct oct_analytic analytic = {.m = NULL};
+    bool ok = !by_form || oct_analytic_begin(&analytic, env, f);
     for (struct oct_node *n = m->first; n && ok; n = n->next)
-        if (open_weights(n)) ok = repair(env, m, n, &walk, &real);
+        if (open_weights(n)) ok = repair(env, m, n, &walk, &real, &analytic);
+    oct_analytic_end(&analytic);
     oct_walk_end(&walk);
     oct_walk_end(&real);
     oct_module_free(f);

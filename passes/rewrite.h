@@ -18,6 +18,8 @@ static inline const float *oct_const_floats(const struct oct_node *n) {
 }
 static inline bool oct_takes(const struct oct_node *n, enum oct_attr_id a) { return oct_op_info(n->op)->attrs >> a & 1u; }
 static inline bool oct_has_flag(const struct oct_node *n, unsigned flag) { return (oct_op_info(n->op)->flags & flag) != 0; }
+/* The interval that relu, relu6 or clip clamps to; false for other ops (fuse_act.c). */
+bool oct_clamp_of(const struct oct_node *n, float *lo, float *hi);
 /* Is this op float by its own form or by a rule (act=float, act=dynamic)? Then its result is no codes, whatever stands around it.
  */
 bool oct_kept_float(const struct oct_module *m, const struct oct_node *n);
