@@ -30,6 +30,8 @@ static struct oct_node *unclipped(struct oct_module *m, struct oct_node *n) {
 
 bool oct_analytic_begin(struct oct_analytic *a, struct oct_pass_env *env, const struct oct_module *real) {
     struct oct_module *m = a->m = oct_module_clone(real, env->cx);
+    struct oct_pass_env mine = *env;
+    mine.observe = NULL; /* the interpreter: its biases are codes, for which compiled float ops have no kernels */
     a->s = OCT_NEW_N(m->arena, struct oct_channel_stats, m->nnodes);
     a->count = 0;
     for (struct oct_node *n = m->first, *next; n; n = next) {
@@ -41,7 +43,7 @@ bool oct_analytic_begin(struct oct_analytic *a, struct oct_pass_env *env, const 
     }
     m->cursor = NULL;
     oct_module_settle(m);
-    return !a->count || oct_channel_moments(env, m, a->s, a->count);
+    return !a->count || oct_channel_moments(&mine, m, a->s, a->count);
 }
 
 /* Does u, which reads x, keep means of channels, and each channel in one piece, in their order? */

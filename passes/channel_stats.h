@@ -14,7 +14,8 @@ struct oct_channel_stats {
     uint64_t *count;       /* finite elements, below 2^31 for each channel; this and what follows: by oct_channel_moments */
     double *mean, *deviation;
 };
-/* Run the data through the model as it is (or a copy of it): one time for the first, two for the second. False after a diagnostic. */
+/* Run the data through the model as it is (or a copy of it): one time for the first, two for the second. False after a
+ * diagnostic. */
 bool oct_channel_maxima(struct oct_pass_env *env, struct oct_module *m, struct oct_channel_stats *s, uint32_t n);
 bool oct_channel_moments(struct oct_pass_env *env, struct oct_module *m, struct oct_channel_stats *s, uint32_t n);
 

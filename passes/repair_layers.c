@@ -217,7 +217,7 @@ static void change_bias(struct layer *l, const double *d) {
 /* Why a layer's bias stays as it is; NULL: it need not. */
 static const char *uncorrectable(const struct layer *l) {
     const struct oct_node *b = oct_operand(l->n, 2), *c = b && b->op == OCT_OP_dequantize ? oct_operand(b, 0) : b;
-    if (!l->s_x) return "it does not read codes with one scale";
+    if (l->s_x == 0) return "it does not read codes with one scale";
     return oct_is_const(c) ? NULL : b ? "its bias is no constant" : "it has no bias";
 }
 
@@ -285,11 +285,11 @@ static bool repair(struct oct_pass_env *env, struct oct_module *m, struct oct_no
     open_layer(&l, q);
     const bool corrects = l.rule.bias_correction == EMPIRICAL;
     bool ok = true;
-    if (l.s_x && (l.rule.rounding != NEAREST || corrects)) {
+    if (l.s_x > 0 && (l.rule.rounding != NEAREST || corrects)) {
         ok = oct_walk_to(walk, n);
         if (ok) take_codes(&l, walk);
     }
-    if (ok && l.s_x && corrects) {
+    if (ok && l.s_x > 0 && corrects) {
         const struct oct_node *f = oct_find_value(real->m, n->name);
         ok = oct_walk_to(real, (struct oct_node *)f);
         if (ok) l.real = (struct oct_patch_data){.p = &l.p, .runs = real->runs, .real = oct_walk_data(real, f->operand[0])};

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """SmoothQuant and bias absorption against numpy: weights and biases are the closed forms, computed here from the calibration data; in a
 network of convolutions both sides of every link reach equally far afterwards, and it computes what it did; what --explain says of the
-outputs is what they are; the same bytes from any number of threads and any dump; refusals with their reasons."""
+outputs is what they are; the same bytes from any number of threads, from compiled C and any dump; refusals with their reasons."""
 import json, os, re, subprocess
 import numpy as np
 
@@ -145,10 +145,12 @@ for why in ("absorb_bias: a: keeps its bias: zeros stand beside", "absorb_bias: 
     assert why in said or why.replace("b.l", "b") in said, (why, said)
 
 same = lambda a, b: re.sub(r'"\w+\.safetensors"', "", text(a)) == re.sub(r'"\w+\.safetensors"', "", text(b))
-REPAIRS = ["--repair", "cle,absorb,smooth,bias"]
+REPAIRS = ["--repair", "cle,absorb,smooth,bias_analytic"]
 run("quantize", "net.8vo", "--data", "cal.npy", *REPAIRS, "--threads", "1", "-o", "one.8vo")
 run("quantize", "net.8vo", "--data", "cal.npy", *REPAIRS, "--threads", "3", "--dump-after", "all", "--dump-dir", "steps", "-o", "three.8vo")
 assert same("one.8vo", "three.8vo")
+run("quantize", "net.8vo", "--data", "cal.npy", *REPAIRS, "--engine", "c", "-o", "c.8vo")
+assert same("one.8vo", "c.8vo")
 for dump in sorted(f for f in os.listdir("steps") if re.match(r"\d+_(equalize|absorb_bias|smooth|calibrate)\.8vo", f)):
     run("quantize", f"steps/{dump}", "--data", "cal.npy", "-o", "again.8vo")
     assert same("again.8vo", "one.8vo"), dump
