@@ -102,10 +102,7 @@ bool oct_pass_absorb_bias(struct oct_pass_env *env, struct oct_module *m) {
         if (k.layer[i].moved) rewrite(env, m, &k.layer[i]);
     oct_sweep(m);
     if (!was) return true;
-    if (links)
-        oct_text_addf(env->explain, "absorb_bias: %u link%s; outputs in float: %.1f dB; as quantized now: %.1f dB, were %.1f\n",
-                      links, links == 1 ? "" : "s", oct_outputs_sqnr(env, was, m), oct_quantized_sqnr(env, was, m),
-                      oct_quantized_sqnr(env, was, was));
+    if (links) oct_explain_repair(env, "absorb_bias", links, was, m);
     oct_module_free(was);
     return true;
 }

@@ -121,7 +121,8 @@ bool oct_channel_data(struct oct_pass_env *env, const struct oct_module *m, cons
 
 enum { MOST_RUNS = 64 };
 
-double oct_outputs_sqnr(struct oct_pass_env *env, const struct oct_module *real, const struct oct_module *q) {
+/* In dB, over all outputs that are float in both, for the first runs of the data. */
+static double outputs_sqnr(struct oct_pass_env *env, const struct oct_module *real, const struct oct_module *q) {
     const int64_t runs = env->data->samples / oct_dataset_chunk(env->data->in, env->data->nin);
     const struct oct_input_data *in[2] = {inputs_of(env, real), inputs_of(env, q)};
     struct oct_exec *ex[2] = {oct_exec_new(env->cx, real, 1), oct_exec_new(env->cx, q, 1)};
@@ -148,14 +149,22 @@ double oct_outputs_sqnr(struct oct_pass_env *env, const struct oct_module *real,
     return noise > 0 ? 10 * log10(signal / noise) : INFINITY;
 }
 
-double oct_quantized_sqnr(struct oct_pass_env *env, const struct oct_module *reference, const struct oct_module *m) {
+static double quantized_sqnr(struct oct_pass_env *env, const struct oct_module *reference, const struct oct_module *m) {
     static const char *const passes[] = {"quantize_dynamic", "insert_observers", "calibrate", "insert_qdq", NULL};
     struct oct_module *q = oct_module_clone(m, env->cx);
     struct oct_dataset data = *env->data;
     data.in = inputs_of(env, q);
     const struct oct_run_options opt = {
         .data = &data, .observe = env->observe, .observe_user = env->observe_user, .passes = passes};
-    const double db = oct_run_pipeline(env->cx, q, &opt) ? oct_outputs_sqnr(env, reference, q) : NAN;
+    const double db = oct_run_pipeline(env->cx, q, &opt) ? outputs_sqnr(env, reference, q) : NAN;
     oct_module_free(q);
     return db;
+}
+
+void oct_explain_repair(struct oct_pass_env *env, const char *repair, uint32_t links, const struct oct_module *reference,
+                        const struct oct_module *m) {
+    const double is = quantized_sqnr(env, reference, m), was = quantized_sqnr(env, reference, reference);
+    oct_text_addf(env->explain, "%s: %u link%s; outputs in float: %.1f dB; as quantized now: %.1f dB, were %.1f%s\n", repair,
+                  links, links == 1 ? "" : "s", outputs_sqnr(env, reference, m), is, was,
+                  is < was ? ": a loss, so leave it out or name the ops that gain" : "");
 }

@@ -22,9 +22,9 @@ bool oct_channel_moments(struct oct_pass_env *env, struct oct_module *m, struct 
 /* Is there data? Otherwise a diagnostic for the pass of that name. */
 bool oct_channel_data(struct oct_pass_env *env, const struct oct_module *m, const char *pass);
 
-/* What a repair gains as a whole, or costs: signal to noise, in dB over the first samples, of the float outputs that both models
- * have; and of those that m would have when it were quantized now (ranges from the data; NAN where that fails). */
-double oct_outputs_sqnr(struct oct_pass_env *env, const struct oct_module *reference, const struct oct_module *m);
-double oct_quantized_sqnr(struct oct_pass_env *env, const struct oct_module *reference, const struct oct_module *m);
+/* The line of --explain that tells what a repair of so many links gains as a whole, or costs: signal to noise of the float
+ * outputs of m, and of those that m and the reference, the model as it was, would have when quantized by the rules now. */
+void oct_explain_repair(struct oct_pass_env *env, const char *repair, uint32_t links, const struct oct_module *reference,
+                        const struct oct_module *m);
 
 #endif

@@ -75,8 +75,7 @@ bool oct_pass_smooth(struct oct_pass_env *env, struct oct_module *m) {
     for (uint32_t i = n; i-- > 0;) smooth(env, &work, &link[i], x[i].most);
     oct_scaling_end(env, &work, "smooth", "smoothed");
     if (!was) return true;
-    oct_text_addf(env->explain, "smooth: %u link%s; outputs as quantized now: %.1f dB, were %.1f\n", n, n == 1 ? "" : "s",
-                  oct_quantized_sqnr(env, was, m), oct_quantized_sqnr(env, was, was));
+    oct_explain_repair(env, "smooth", n, was, m);
     oct_module_free(was);
     return true;
 }
