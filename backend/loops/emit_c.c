@@ -10,6 +10,16 @@
 
 enum { WIDTH = 118 };
 
+/* A pointer to where vector accesses of a block meet that differ by a constant: compilers take long over an address that is
+ * written out at each, and make the same code of it. It points at the first of them, within the buffer. */
+struct place {
+    struct place *next;
+    const char *name;
+    int32_t buf;
+    struct lp_addr at;
+    int uses;
+};
+
 struct emitter {
     const struct lp_kernel *k;
     struct oct_arena *a;
@@ -22,6 +32,7 @@ struct emitter {
     const struct lp_stmt **home;   /* innermost loop (NULL: the function) that holds all occurrences of a register */
     const struct lp_stmt **first;  /* its first occurrence */
     const struct lp_stmt **parent; /* by loop variable: the loop around that loop */
+    struct place **places;         /* by loop variable: of that loop's own statements */
     struct lp_c_expr *pending;     /* register: expression not yet printed, text NULL otherwise */
     int32_t *order;                /* registers with a pending expression, oldest first */
     int npending;
@@ -29,6 +40,8 @@ struct emitter {
     const char *band;            /* variable of the range, where bands have pieces */
     int depth;
 };
+
+static bool is_constant(const struct lp_buf *b) { return b->kind == LP_BUF_IN || b->kind == LP_BUF_CONST; }
 
 static const char *register_type(struct emitter *e, int32_t reg) {
     return lp_c_type(e->file, e->k->reg[reg].type, e->mask_bits[reg]);
@@ -85,6 +98,14 @@ static const char *lanes_of(struct emitter *e, const struct lp_val v, const stru
     return x->text;
 }
 
+/* Accesses whose addresses are collected: those of vectors for AVX2. For it the same code comes of them; for AVX-512 gcc's choice
+ * of registers was found to differ. */
+static bool is_placed(const struct emitter *e, const struct lp_stmt *s) {
+    if (e->k->isa != LP_ISA_AVX2 || s->mask.type.lanes || s->addr.index.type.lanes) return false;
+    if (s->kind == LP_STMT_LOAD) return e->live[s->dst] && e->k->reg[s->dst].type.lanes > 1;
+    return s->kind == LP_STMT_STORE && s->arg[0].type.lanes > 1;
+}
+
 static bool on_vectors(const struct emitter *e, const struct lp_stmt *s) {
     for (int i = 0; i < s->nargs; i++)
         if (s->arg[i].type.lanes > 1) return true;
@@ -134,10 +155,29 @@ static struct lp_c_expr spell(struct emitter *e, const struct lp_stmt *s) {
     return x;
 }
 
+static bool same_terms(const struct lp_addr *a, const struct lp_addr *b) {
+    if (a->nterms != b->nterms) return false;
+    for (int i = 0; i < a->nterms; i++)
+        if (a->term[i].var != b->term[i].var || a->term[i].coef != b->term[i].coef) return false;
+    return true;
+}
+
+/* The place that the access, a statement of this loop, belongs to; NULL: none. */
+static struct place *place_of(const struct emitter *e, const struct lp_stmt *loop, const struct lp_stmt *s) {
+    for (struct place *p = loop && is_placed(e, s) ? e->places[loop->var] : NULL; p; p = p->next)
+        if (p->buf == s->buf && same_terms(&p->at, &s->addr)) return p;
+    return NULL;
+}
+
 /* buffer[affine]: the verifier proved it within [0, size), and each partial sum within int32_t. */
 static struct lp_c_expr element(struct emitter *e, const struct lp_stmt *s) {
     const struct lp_buf *b = &e->k->buf[s->buf];
-    struct lp_c_expr x = {.level = LP_C_ATOM, .loads = b->kind != LP_BUF_IN && b->kind != LP_BUF_CONST};
+    struct lp_c_expr x = {.level = LP_C_ATOM, .loads = !is_constant(b)};
+    const struct place *place = place_of(e, e->block, s);
+    if (place && place->name) {
+        x.text = oct_sprintf(e->a, "%s[%" PRId64 "]", place->name, s->addr.base - place->at.base);
+        return x;
+    }
     struct oct_text t;
     oct_text_init(&t, e->a);
     oct_text_addf(&t, "%s[", e->n.buf[s->buf]);
@@ -288,6 +328,30 @@ static void print_statement(struct emitter *e, const struct lp_stmt *s) {
     assign(e, s->dst, s, x.text);
 }
 
+/* Finds the places of a loop that is being opened, and declares those of several accesses. */
+static void print_places(struct emitter *e, const struct lp_stmt *loop) {
+    for (const struct lp_stmt *s = loop->body; s; s = s->next) {
+        if (lp_is_loop(s) || !is_placed(e, s)) continue;
+        struct place *p = place_of(e, loop, s);
+        if (!p) {
+            p = OCT_NEW(e->a, struct place);
+            *p = (struct place){.next = e->places[loop->var], .buf = s->buf, .at = s->addr};
+            e->places[loop->var] = p;
+        }
+        if (s->addr.base < p->at.base) p->at.base = s->addr.base;
+        p->uses++;
+    }
+    for (struct place *p = e->places[loop->var]; p; p = p->next) {
+        if (p->uses < 2) continue;
+        const struct lp_buf *b = &e->k->buf[p->buf];
+        const struct lp_stmt first = {.kind = LP_STMT_NOTE, .buf = p->buf, .addr = p->at};
+        const struct lp_c_expr x = element(e, &first);
+        p->name = lp_name_more(&e->n, oct_sprintf(e->a, "%s_at", e->n.buf[p->buf]));
+        indent(e);
+        oct_text_addf(e->out, "%s%s *%s = &%s;\n", is_constant(b) ? "const " : "", lp_c_scalar(b->elem), p->name, x.text);
+    }
+}
+
 /* ---- what is live, and where registers are declared
  * ------------------------------------------------------------------------------ */
 
@@ -402,9 +466,8 @@ static int32_t find_heads(struct emitter *e, int32_t *at_head) {
 static void print_parameters(struct emitter *e) {
     const struct lp_kernel *k = e->k;
     for (int32_t i = 0; i < k->nbufs; i++) {
-        bool constant = k->buf[i].kind == LP_BUF_IN || k->buf[i].kind == LP_BUF_CONST;
-        oct_text_addf(e->out, "%s%s%s *restrict %s", i ? ", " : "", constant ? "const " : "", lp_c_scalar(k->buf[i].elem),
-                      e->n.buf[i]);
+        oct_text_addf(e->out, "%s%s%s *restrict %s", i ? ", " : "", is_constant(&k->buf[i]) ? "const " : "",
+                      lp_c_scalar(k->buf[i].elem), e->n.buf[i]);
     }
     if (k->has_range) oct_text_addf(e->out, "%sint32_t lo, int32_t hi", k->nbufs ? ", " : "");
     else if (!k->nbufs) oct_text_add(e->out, "void");
@@ -456,6 +519,7 @@ void lp_emit_c(struct oct_text *out, const struct lp_kernel *k, const char *name
                         .home = OCT_NEW_N(a, const struct lp_stmt *, k->nregs),
                         .first = OCT_NEW_N(a, const struct lp_stmt *, k->nregs),
                         .parent = OCT_NEW_N(a, const struct lp_stmt *, k->nvars),
+                        .places = OCT_NEW_N(a, struct place *, k->nvars),
                         .pending = OCT_NEW_N(a, struct lp_c_expr, k->nregs),
                         .order = OCT_NEW_N(a, int32_t, k->nregs)};
     file->floats |= lp_has_floats(k);
@@ -488,6 +552,7 @@ void lp_emit_c(struct oct_text *out, const struct lp_kernel *k, const char *name
         e.depth++;
         e.block = s;
         declare(&e, at_head, nheads);
+        print_places(&e, s);
     }
     oct_text_add(out, "}\n");
     oct_arena_free(a);

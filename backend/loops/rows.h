@@ -46,8 +46,11 @@ unsigned lp_align_of(const struct lp_kernel *k, const struct lp_stmt *access);
 /* Unique readable names: a register's base, then base_1, base_2, ...; loops side by side may share a name. */
 struct lp_names {
     const char **reg, **var, **buf;
+    struct lp_name_table *table;
 };
 struct lp_names lp_name_all(const struct lp_kernel *k, struct oct_arena *a);
+/* One more, at most as many as the kernel has statements. */
+const char *lp_name_more(const struct lp_names *n, const char *base);
 
 /* Walks statements in text order without recursion: enter is called on loops before their body, leave after it, visit on
  * the rest. */
