@@ -101,7 +101,7 @@ static const char *lanes_of(struct emitter *e, const struct lp_val v, const stru
 /* Accesses whose addresses are collected: those of vectors for AVX2. For it the same code comes of them; for AVX-512 gcc's choice
  * of registers was found to differ. */
 static bool is_placed(const struct emitter *e, const struct lp_stmt *s) {
-    if (e->k->isa != LP_ISA_AVX2 || s->mask.type.lanes || s->addr.index.type.lanes) return false;
+    if (e->k->isa != LP_ISA_AVX2 || s->mask.type.lanes || s->addr.index.type.lanes || !s->addr.nterms) return false;
     if (s->kind == LP_STMT_LOAD) return e->live[s->dst] && e->k->reg[s->dst].type.lanes > 1;
     return s->kind == LP_STMT_STORE && s->arg[0].type.lanes > 1;
 }
