@@ -78,7 +78,7 @@ void oct_patch_sums(const struct oct_ctx *cx, const struct oct_patch_data *d, do
 
 int64_t oct_gram_step(const struct oct_patches *p, int64_t runs) {
     const double least = most_work / ((double)p->k * (double)p->k * (double)p->groups);
-    const int64_t most = least < MOST_PATCHES ? (int64_t)least + 1 : MOST_PATCHES, all = p->rows * runs;
+    const int64_t most = least < (double)MOST_PATCHES ? (int64_t)least + 1 : MOST_PATCHES, all = p->rows * runs;
     return all <= most ? 1 : (all + most - 1) / most | 1; /* odd: no column of an image is left out */
 }
 

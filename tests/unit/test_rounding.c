@@ -144,11 +144,10 @@ static void gptq_equals_obq(void **state) {
 static void moments_are_exact(void **state) {
     (void)state;
     static const char *const ops[] = {
-        "octavo 1\nmodel m\ninput x : f32[N,4,7,6]\nconst @w : f32[6,2,3,2] = random seed=1\ny = conv2d(x, @w) groups=2 "
-        "pad=(1,0,2,1) "
-        "stride=(2,1) dilation=(1,2)\noutput y\n",
-        "octavo 1\nmodel m\ninput x : f32[N,3,5,5]\nconst @w : f32[3,1,3,3] = random seed=1\ny = conv2d(x, @w) groups=3 "
-        "pad=(0,2,3,1) stride=3\noutput y\n",
+        ("octavo 1\nmodel m\ninput x : f32[N,4,7,6]\nconst @w : f32[6,2,3,2] = random seed=1\ny = conv2d(x, @w) groups=2 "
+         "pad=(1,0,2,1) stride=(2,1) dilation=(1,2)\noutput y\n"),
+        ("octavo 1\nmodel m\ninput x : f32[N,3,5,5]\nconst @w : f32[3,1,3,3] = random seed=1\ny = conv2d(x, @w) groups=3 "
+         "pad=(0,2,3,1) stride=3\noutput y\n"),
         "octavo 1\nmodel m\ninput x : f32[N,3,11]\nconst @w : f32[4,11] = random seed=1\ny = dense(x, @w)\noutput y\n"};
     for (size_t n = 0; n < sizeof ops / sizeof *ops; n++)
         for (unsigned threads = 1; threads <= 3; threads += 2) {
