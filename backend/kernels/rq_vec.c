@@ -102,7 +102,8 @@ static void used(struct oct_rqv *v, enum oct_rqv_word which, const int32_t *word
     *size += padded;
 }
 
-/* ---- ways by unit -------------------------------------------------------------------------------------------------------- */
+/* ---- the way ------------------------------------------------------------------------------------------------------------------
+ */
 
 struct channel {
     const struct oct_rq *rq;
@@ -143,8 +144,8 @@ static struct oct_fma_rq *fit_all(struct oct_rqv *v, const struct oct_rqv_sums *
     return fit;
 }
 
-static uint8_t way_of(const struct oct_fma_rq *fit, int64_t n) {
-    uint8_t way = OCT_RQV_FMA;
+static enum oct_rqv_way way_of(const struct oct_fma_rq *fit, int64_t n) {
+    enum oct_rqv_way way = OCT_RQV_FMA;
     for (int64_t c = 0; c < n; c++) {
         if (fit[c].before < 0) return OCT_RQV_OWN;
         if (fit[c].before > 0) way = OCT_RQV_FMA2;
@@ -152,43 +153,24 @@ static uint8_t way_of(const struct oct_fma_rq *fit, int64_t n) {
     return way;
 }
 
-/* Chooses by unit; what is asked of the sums. */
-static struct oct_fma_rq *choose_ways(struct oct_rqv *v, const struct oct_rqv_sums *s) {
-    const int64_t n = v->rq->n, units = (n + v->unit - 1) / v->unit;
-    struct oct_fma_rq *fit = fit_all(v, s);
-    uint8_t *ways = OCT_NEW_N(v->b->arena, uint8_t, units);
-    int64_t found[OCT_RQV_OWN + 1] = {0};
-    for (int64_t u = 0; u < units; u++) {
-        const int64_t first = u * v->unit, count = n - first < v->unit ? n - first : v->unit;
-        ways[u] = way_of(fit + first, count);
-        found[ways[u]] += count;
-        for (int64_t c = first; c < first + count; c++) {
-            if (s->times) s->times[c] = ways[u] == OCT_RQV_OWN ? 1 : fit[c].times;
-            if (ways[u] == OCT_RQV_OWN) continue;
-            if (s->bias) s->bias[c] = (int32_t)((uint32_t)s->bias[c] * (uint32_t)fit[c].times + (uint32_t)(uint64_t)fit[c].bias);
-            if (ways[u] == OCT_RQV_FMA2 && !(fit[c].before > 0)) fit[c].before = 1, fit[c].subtract = 0;
-        }
-    }
-    v->ways = ways;
-    v->adds_bias = !s->bias;
-    if (found[OCT_RQV_FMA] == n || found[OCT_RQV_FMA2] == n)
-        oct_text_addf(&v->b->proof, "On vectors: %s of floats, proved equal in the same way. ",
-                      found[OCT_RQV_FMA] ? "one fused multiply-add" : "two fused multiply-adds");
-    else if (found[OCT_RQV_OWN] < n)
-        oct_text_addf(&v->b->proof,
-                      "On vectors: one fused multiply-add of floats for %" PRId64 " channels, two for %" PRId64
-                      ", proved equal in the same way; products of 64 bits for %" PRId64 ". ",
-                      found[OCT_RQV_FMA], found[OCT_RQV_FMA2], found[OCT_RQV_OWN]);
-    return fit;
-}
-
-int64_t oct_rqv_turn(struct oct_rqv *v, int64_t first) {
+/* Chooses; what is asked of the sums. One way for all channels: of the layers with weights of four networks quantized here (kws,
+ * ic, vww, resnet20) 55 take one multiply-add, 13 two, and none integers, so that a way for each block would save next to
+ * nothing. */
+static struct oct_fma_rq *choose_way(struct oct_rqv *v, const struct oct_rqv_sums *s) {
     const int64_t n = v->rq->n;
-    int64_t end = first;
-    OCT_CHECK(v->b->cx, first < n && first % v->unit == 0);
-    v->way = (enum oct_rqv_way)v->ways[first / v->unit];
-    while (end < n && v->ways[end / v->unit] == v->way) end += v->unit;
-    return (end < n ? end : n) - first;
+    struct oct_fma_rq *fit = fit_all(v, s);
+    v->way = way_of(fit, n);
+    v->adds_bias = !s->bias;
+    for (int64_t c = 0; c < n; c++) {
+        if (s->times) s->times[c] = v->way == OCT_RQV_OWN ? 1 : fit[c].times;
+        if (v->way == OCT_RQV_OWN) continue;
+        if (s->bias) s->bias[c] = (int32_t)((uint32_t)s->bias[c] * (uint32_t)fit[c].times + (uint32_t)(uint64_t)fit[c].bias);
+        if (v->way == OCT_RQV_FMA2 && !(fit[c].before > 0)) fit[c].before = 1, fit[c].subtract = 0;
+    }
+    if (v->way != OCT_RQV_OWN)
+        oct_text_addf(&v->b->proof, "On vectors: %s of floats, proved equal in the same way. ",
+                      v->way == OCT_RQV_FMA ? "one fused multiply-add" : "two fused multiply-adds");
+    return fit;
 }
 
 static int32_t bits_of(float f) {
@@ -199,15 +181,10 @@ static int32_t bits_of(float f) {
 
 static void add_fused_words(struct oct_rqv *v, const struct oct_fma_rq *fit, int64_t padded, int32_t *params, int64_t *size) {
     const int64_t n = v->rq->n;
-    bool one = false, two = false;
-    for (int64_t c = 0; c < n; c++) {
-        one |= v->ways[c / v->unit] == OCT_RQV_FMA;
-        two |= v->ways[c / v->unit] == OCT_RQV_FMA2;
-    }
+    const bool two = v->way == OCT_RQV_FMA2;
     int32_t *column = OCT_NEW_N(v->b->arena, int32_t, n);
     for (int which = OCT_RQV_BIAS; which < OCT_RQV_WORDS; which++) {
-        if (which == OCT_RQV_BIAS ? !v->adds_bias : which == OCT_RQV_BEFORE || which == OCT_RQV_SUBTRACT ? !two : !one && !two)
-            continue;
+        if (which == OCT_RQV_BIAS ? !v->adds_bias : (which == OCT_RQV_BEFORE || which == OCT_RQV_SUBTRACT) && !two) continue;
         for (int64_t c = 0; c < n; c++)
             column[c] = which == OCT_RQV_BIAS       ? (int32_t)(uint32_t)(uint64_t)fit[c].bias
                         : which == OCT_RQV_BEFORE   ? bits_of(fit[c].before)
@@ -227,16 +204,13 @@ void oct_rqv_open(struct oct_rqv *v, struct oct_kbuild *b, const struct oct_rq *
 void oct_rqv_begin(struct oct_rqv *v, struct oct_kbuild *b, const struct oct_rq *rq, const struct oct_rqv_sums *sums) {
     const int64_t *lo = sums->lo, *hi = sums->hi, padded = sums->padded;
     const uint32_t n = rq->n;
-    *v = (struct oct_rqv){
-        .b = b, .rq = rq, .lanes = b->target->vector_bits / 32, .buf = -1, .unit = sums->unit ? sums->unit : (int64_t)n};
+    *v = (struct oct_rqv){.b = b, .rq = rq, .lanes = b->target->vector_bits / 32, .buf = -1};
     int32_t *params = OCT_NEW_N(b->arena, int32_t, padded * OCT_RQV_WORDS), *column = OCT_NEW_N(b->arena, int32_t, n);
     int64_t size = 0;
     OCT_CHECK(b->cx, !rq->wide && !rq->full && rq->lo > -OCT_RQV_LIMIT && rq->hi < OCT_RQV_LIMIT);
-    const struct oct_fma_rq *fit = choose_ways(v, sums);
-    bool own = false;
-    for (int64_t c = 0; c < n; c += v->unit) own |= v->ways[c / v->unit] == OCT_RQV_OWN;
-    v->way = (enum oct_rqv_way)v->ways[0];
-    add_fused_words(v, fit, padded, params, &size);
+    const struct oct_fma_rq *fit = choose_way(v, sums);
+    const bool own = v->way == OCT_RQV_OWN;
+    if (!own) add_fused_words(v, fit, padded, params, &size);
     v->wide = is_wide(rq);
     v->clamps = rq->form == OCT_RQ_IDENTITY && !rq->narrow;
     if (!own)

@@ -45,13 +45,11 @@ struct oct_rqv {
         int64_t at;  /* in buf; < 0: the same for all channels: */
         int32_t all; /* that word */
     } word[OCT_RQV_WORDS];
-    enum oct_rqv_way way; /* of the channels at hand: oct_rqv_turn */
-    int64_t unit;         /* channels that go one way; ways by unit */
-    const uint8_t *ways;
-    bool adds_bias;  /* FMA: the sums come without */
-    bool zero_added; /* OWN: by the rounding term */
-    bool clamps;     /* FLOAT: products may leave the range in which f2i_near is right; IDENTITY: the sum may wrap */
-    bool wide;       /* TFLM: accumulators that cannot be doubled, and sums with the rounding term that would wrap */
+    enum oct_rqv_way way; /* of all channels: the one that the worst of them needs */
+    bool adds_bias;       /* FMA: the sums come without */
+    bool zero_added;      /* OWN: by the rounding term */
+    bool clamps;          /* FLOAT: products may leave the range in which f2i_near is right; IDENTITY: the sum may wrap */
+    bool wide;            /* TFLM: accumulators that cannot be doubled, and sums with the rounding term that would wrap */
 };
 /* Accumulators of 32 bits are enough on the way: not so for one whose code never reaches its clamp though it must be shifted left
  * (16-bit operands of an element-wise op). Convolutions and dense layers to 8 bits always fit. */
@@ -68,12 +66,8 @@ struct oct_rqv_sums {
     int32_t *bias;  /* [n] what a sum starts from: replaced by what it is to start from. NULL: it stays */
     int32_t *times; /* [n] what the sum (and bias) is to be multiplied by, up to most_times: set. NULL: nothing */
     int most_times;
-    int64_t unit; /* so many neighbouring channels are always built together, from channel 0 on; 0: all */
 };
 void oct_rqv_begin(struct oct_rqv *v, struct oct_kbuild *b, const struct oct_rq *rq, const struct oct_rqv_sums *sums);
-/* How many channels from `first` on, whole units or all that are left, go the same way; the code that is built from now on is for
- * them. Whoever never asks has asked for all with a unit of all. */
-int64_t oct_rqv_turn(struct oct_rqv *v, int64_t first);
 
 struct oct_rqv_loaded {
     struct lp_val word[OCT_RQV_WORDS], mul_odd;
