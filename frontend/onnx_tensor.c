@@ -258,7 +258,7 @@ static bool unpack(const struct reader *r, struct oct_onnx_const *c) {
     if (!oct_onnx_budget(r->im, (size_t)c->n)) return false;
     uint8_t *to = OCT_NEW_N(r->im->a, uint8_t, c->n);
     for (int64_t i = 0; i < c->n; i++) {
-        const unsigned v = ((const uint8_t *)c->data)[i / 2] >> (i % 2 ? 4 : 0) & 15u;
+        const unsigned pair = ((const uint8_t *)c->data)[i / 2], v = (i % 2 ? pair >> 4 : pair) & 15u;
         to[i] = (uint8_t)(c->type == ONNX_INT4 && v > 7 ? v | 0xf0u : v);
     }
     c->data = to;
