@@ -2,7 +2,7 @@
 """Random integer graphs: the same bytes from the interpreter, compiled C and the LLVM back end's objects, on this machine, on 64- and
 32-bit Arm Linux and on Cortex-M boards.
 
-Makes OCTAVO_GRAPHS graphs (default 500; graphs.py), in batches of 50; a program runs all graphs of a batch and compares with the
+Makes OCTAVO_GRAPHS graphs (default 300; graphs.py), in batches of 50; a program runs all graphs of a batch and compares with the
 interpreter's outputs, and looks that nothing is written beside outputs and arena. Prints how many graphs each executor ran, and how
 often each op and attribute occurred. Fails on any difference and any refusal, and when an op with an integer form occurred fewer than 20
 times. OCTAVO_SEED chooses the series; a failing graph is kept and named."""
@@ -12,7 +12,7 @@ from common import Tally, folder, npy_read, npy_write, octavo, run_json, source
 from graphs import NPY, Graph, codes
 from machines import AARCH64, ARMHF, BOARDS, CORTEX_M, CPU_FLAGS, HOST, M4, M55, Machine
 
-count, seed0 = int(os.environ.get("OCTAVO_GRAPHS", 500)), int(os.environ.get("OCTAVO_SEED", 1))
+count, seed0 = int(os.environ.get("OCTAVO_GRAPHS", 300)), int(os.environ.get("OCTAVO_SEED", 1))
 BATCH, SAMPLES = 50, 3
 NOT_INTEGER = {"input", "const", "batchnorm", "observe", "div", "less", "equal", "where", "dynamic_quantize", "lstm", "gru", "gather"}  # rows without an integer form
 WANTED = 20
