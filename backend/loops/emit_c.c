@@ -99,10 +99,11 @@ static const char *lanes_of(struct emitter *e, const struct lp_val v, const stru
 }
 
 /* Accesses whose addresses are collected: those of vectors for AVX2, where the same code comes of them. For AVX-512, and where
- * unsigned bytes are broadcast, gcc's choice of registers was found to differ, to a layer's loss of 2 %. */
+ * unsigned bytes are broadcast, gcc's choice of registers was found to differ, to a layer's loss of 2 %; where weights of bytes
+ * are streamed (dense layers), clang's: it spilled. */
 static bool is_placed(const struct emitter *e, const struct lp_stmt *s) {
     if (e->k->isa != LP_ISA_AVX2 || s->mask.type.lanes || s->addr.index.type.lanes || !s->addr.nterms ||
-        e->k->buf[s->buf].elem == LP_U8)
+        e->k->buf[s->buf].elem == LP_U8 || (e->k->buf[s->buf].kind == LP_BUF_CONST && e->k->buf[s->buf].elem == LP_I8))
         return false;
     if (s->kind == LP_STMT_LOAD) return e->live[s->dst] && e->k->reg[s->dst].type.lanes > 1;
     return s->kind == LP_STMT_STORE && s->arg[0].type.lanes > 1;
