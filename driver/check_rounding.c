@@ -15,25 +15,14 @@ struct tally {
 
 /* ---- sums --------------------------------------------------------------------------------------------------------------- */
 
-/* The code of an accumulator under one profile. */
-struct rounding {
-    struct oct_requant r;
-    int32_t zero, lo, hi;
-};
-static int32_t rounded(const void *user, int64_t acc) {
-    const struct rounding *u = user;
-    const int64_t v = oct_requant_apply(&u->r, acc) + u->zero;
-    return (int32_t)(v < u->lo ? u->lo : v > u->hi ? u->hi : v);
-}
-
 /* Both never decrease, so each is a list of runs of equal codes, which start at every second point: walked side by side. */
-static bool differing(struct oct_arena *a, const struct rounding *f, const struct rounding *g, int64_t lo, int64_t hi,
-                      double slope, struct tally *t) {
+static bool differing(struct oct_arena *a, const struct oct_requant_codes *f, const struct oct_requant_codes *g, int64_t lo,
+                      int64_t hi, double slope, struct tally *t) {
     struct oct_steps s[2];
-    const struct rounding *of[2] = {f, g};
+    const struct oct_requant_codes *of[2] = {f, g};
     for (int i = 0; i < 2; i++) {
         oct_steps_init(&s[i], a, (int64_t)of[i]->hi - of[i]->lo + 1);
-        oct_steps_find(&s[i], rounded, of[i], lo, hi, slope, of[i]->zero);
+        oct_steps_find(&s[i], oct_requant_code, of[i], lo, hi, slope, of[i]->zero);
         if (!s[i].n) return false;
     }
     int64_t differ = 0, at[2] = {0, 0};
@@ -79,7 +68,7 @@ static bool count_linear(struct oct_arena *a, const struct oct_node *n, enum oct
     const struct oct_node *x = n->operand[0], *w = n->operand[1];
     if (!is_const(w) || (n->noperands > 2 && !is_const(n->operand[2])) || n->type.q->axis >= 0) return false;
     const float sx = oct_scale(x->type.q, 0), sy = oct_scale(n->type.q, 0);
-    struct rounding f = {
+    struct oct_requant_codes f = {
         .zero = oct_zero(n->type.q, 0), .lo = (int32_t)oct_dtype_min(n->type.dtype), .hi = (int32_t)oct_dtype_max(n->type.dtype)};
     if (OCT_HAS(n->at, clip)) {
         if (n->at.clip[0] > (float)f.lo) f.lo = (int32_t)n->at.clip[0];
@@ -87,7 +76,7 @@ static bool count_linear(struct oct_arena *a, const struct oct_node *n, enum oct
     }
     for (int64_t o = 0; o < w->type.dim[0]; o++) {
         const float sw = oct_scale(w->type.q, (uint32_t)o);
-        struct rounding g = f;
+        struct oct_requant_codes g = f;
         int64_t lo, hi;
         if (!oct_requant_linear(source, x->type.dtype, sx, sw, sy, &f.r) ||
             !oct_requant_linear(n->at.profile, x->type.dtype, sx, sw, sy, &g.r))

@@ -82,6 +82,12 @@ bool oct_requant_from_real(enum oct_profile p, double m, struct oct_requant *r);
 bool oct_requant_linear(enum oct_profile p, enum oct_dtype x, float s_in, float s_w, float s_out, struct oct_requant *r);
 /* round(acc * M) under the profile, not clamped to the result type (onnx clamps to int32 first), zero point not added. */
 int64_t oct_requant_apply(const struct oct_requant *r, int64_t acc);
+/* Sums to codes: requantized, zero point added, clamped. The function takes one of these as its user data (ir/steps.h). */
+struct oct_requant_codes {
+    struct oct_requant r;
+    int32_t zero, lo, hi;
+};
+int32_t oct_requant_code(const void *codes, int64_t acc);
 /* One float to a code, and a code to float: NUMERICS 1. NaN gives zero. */
 int32_t oct_quantize1(float x, float scale, int32_t zero, int32_t qmin, int32_t qmax, enum oct_divide d, enum oct_order o);
 float oct_dequantize1(int32_t q, float scale, int32_t zero);

@@ -86,6 +86,12 @@ int64_t oct_requant_apply(const struct oct_requant *r, int64_t acc) {
     }
 }
 
+int32_t oct_requant_code(const void *codes, int64_t acc) {
+    const struct oct_requant_codes *c = codes;
+    const int64_t v = oct_requant_apply(&c->r, acc) + c->zero;
+    return (int32_t)(v < c->lo ? c->lo : v > c->hi ? c->hi : v);
+}
+
 int32_t oct_quantize1(float x, float scale, int32_t zero, int32_t qmin, int32_t qmax, enum oct_divide d, enum oct_order o) {
     float v = d == OCT_divide_rcp ? x * (1.0f / scale) : x / scale;
     if (isnan(v)) return zero;

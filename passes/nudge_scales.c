@@ -11,16 +11,6 @@
 
 enum { MOST_ULPS = 64 };
 
-struct requantizer {
-    struct oct_requant r;
-    int32_t zero, qmin, qmax;
-};
-static int32_t code_of(const void *user, int64_t acc) {
-    const struct requantizer *q = user;
-    const int64_t v = oct_requant_apply(&q->r, acc) + q->zero;
-    return (int32_t)(v < q->qmin ? q->qmin : v > q->qmax ? q->qmax : v);
-}
-
 struct channels {
     enum oct_profile profile;
     const struct oct_type *x, *y;
@@ -46,12 +36,12 @@ static void find_ranges(struct channels *ch, const struct oct_nudged *op) {
 }
 
 static bool proved(struct channels *ch, int64_t o, float s_w) {
-    struct requantizer q = {.zero = oct_zero(ch->y->q, 0), .qmin = ch->qmin, .qmax = ch->qmax};
+    struct oct_requant_codes q = {.zero = oct_zero(ch->y->q, 0), .lo = ch->qmin, .hi = ch->qmax};
     const float s_x = ch->x->q->scale[0], s_y = ch->y->q->scale[0];
     if (!oct_requant_linear(ch->profile, ch->x->dtype, s_x, s_w, s_y, &q.r)) return false;
     const double m = (double)s_x * (double)s_w / (double)s_y;
     struct oct_fma_rq found;
-    oct_steps_find(&ch->steps, code_of, &q, ch->lo[o], ch->hi[o], m, q.zero);
+    oct_steps_find(&ch->steps, oct_requant_code, &q, ch->lo[o], ch->hi[o], m, q.zero);
     return oct_fma_rq_fit(&ch->steps, m, ch->qmin, ch->qmax, &(struct oct_fma_limits){1, false}, &found);
 }
 
