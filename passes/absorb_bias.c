@@ -85,10 +85,8 @@ bool oct_pass_absorb_bias(struct oct_pass_env *env, struct oct_module *m) {
             if (env->explain) oct_text_addf(env->explain, "absorb_bias: %s: keeps its bias: %s\n", node->name, no);
             continue;
         }
-        x[n++] = (struct oct_channel_stats){.value = node,
-                                            .axis = node->op == OCT_OP_dense ? node->type.rank - 1 : 1,
-                                            .channels = node->type.dim[node->op == OCT_OP_dense ? node->type.rank - 1 : 1],
-                                            .run = 1};
+        const int axis = oct_channel_axis(node, node);
+        x[n++] = (struct oct_channel_stats){.value = node, .axis = axis, .channels = node->type.dim[axis], .run = 1};
     }
     if (!n) return true;
     if (!oct_channel_data(env, m, "absorb_bias")) return false;

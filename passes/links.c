@@ -90,7 +90,7 @@ const char *oct_link_from(const struct oct_module *m, struct oct_node *n, struct
     else if (n->at.clip[0] != -INFINITY || n->at.clip[1] != INFINITY)
         return oct_sprintf(m->arena, "'%s' is clipped to [%g, %g], which a factor per channel would move", n->name,
                            (double)n->at.clip[0], (double)n->at.clip[1]);
-    struct path p = {.axis = n->op == OCT_OP_dense ? n->type.rank - 1 : 1, .run = 1};
+    struct path p = {.axis = oct_channel_axis(n, n), .run = 1};
     for (const struct oct_node *x = n;;) {
         struct oct_node *u = x->tag;
         if (!u) return refusal(m, x, "is an output");

@@ -36,4 +36,9 @@ const char *oct_link_from(const struct oct_module *m, struct oct_node *n, struct
 /* Signal to noise, in dB, of the weights as codes under scales that a rule would choose; INFINITY: exact. */
 double oct_weights_sqnr(const struct oct_qconfig *rule, const float *w, int64_t outs, int64_t per);
 
+/* The axis of the channels of a value that a dense layer or a convolution reads or makes. */
+static inline int oct_channel_axis(const struct oct_node *op, const struct oct_node *value) {
+    return op->op == OCT_OP_dense ? value->type.rank - 1 : 1;
+}
+
 #endif

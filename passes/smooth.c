@@ -61,10 +61,8 @@ bool oct_pass_smooth(struct oct_pass_env *env, struct oct_module *m) {
             continue;
         }
         struct oct_node *read = oct_operand(l->to.n, 0);
-        x[n++] = (struct oct_channel_stats){.value = read,
-                                            .axis = l->to.n->op == OCT_OP_dense ? read->type.rank - 1 : 1,
-                                            .channels = l->from.outs,
-                                            .run = l->run};
+        x[n++] = (struct oct_channel_stats){
+            .value = read, .axis = oct_channel_axis(l->to.n, read), .channels = l->from.outs, .run = l->run};
     }
     if (!n) return true;
     if (!oct_channel_data(env, m, "smooth")) return false;
