@@ -5,18 +5,12 @@ zeros of padding, through averages. What is no Gaussian says so; the same bytes 
 import math, os, re, subprocess
 import numpy as np
 
-octavo, out = os.environ["OCTAVO"], os.environ["OCTAVO_OUT"]
+from common import octavo, out, heard
 os.makedirs(out, exist_ok=True)
 os.chdir(out)
 rng = np.random.default_rng(3)
 cdf = np.vectorize(lambda x: 0.5 * (1 + math.erf(x / math.sqrt(2))))
 pdf = lambda x: np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
-
-
-def run(*args, code=0):
-    p = subprocess.run([octavo, *args], capture_output=True, text=True)
-    assert p.returncode == code, f"octavo {' '.join(args)}: {p.returncode}\n{p.stderr}"
-    return p.stderr
 
 
 def clipped(beta, gamma, lo, hi):
@@ -51,10 +45,10 @@ def corrected(clip, layer, between=""):
     y = []
     for rule in ("analytic", "off"):
         open("rule.json", "w").write('{"default": {}, "rules": [{"name": "y", "rounding": "nearest", "bias_correction": "%s"}]}' % rule)
-        said = run("opt", "net.8vo", "--data", "cal.npy", "--config", "rule.json", "--stop-after", "repair_layers", "--explain", "-o", "q.8vo")
+        said = heard("opt", "net.8vo", "--data", "cal.npy", "--config", "rule.json", "--stop-after", "repair_layers", "--explain", "-o", "q.8vo")
         t = open("q.8vo").read()  # the layer itself, not yet rounded to codes
         open("seen.8vo", "w").write(re.sub(r"^output .*", "output y", re.sub(r" after=\S+", "", t), flags=re.M))
-        run("run", "seen.8vo", "--input", "cal.npy", "-o", "y=y.npy")
+        heard("run", "seen.8vo", "--input", "cal.npy", "-o", "y=y.npy")
         y.append(np.load("y.npy").astype(np.float64))
         if rule == "analytic":
             told = said
@@ -84,8 +78,8 @@ d, said = corrected((0, None), "a.p = max_pool2d(a) kernel=2 stride=2\ny = conv2
 assert "bias: y: not corrected: what it reads is no linear op's result" in said and (d == 0).all(), said
 
 # the word of --repair; the same bytes for any threads
-run("quantize", "net.8vo", "--data", "cal.npy", "--repair", "bias_analytic,gptq", "--threads", "1", "-o", "one.8vo")
-run("quantize", "net.8vo", "--data", "cal.npy", "--repair", "bias_analytic,gptq", "--threads", "3", "-o", "three.8vo")
+heard("quantize", "net.8vo", "--data", "cal.npy", "--repair", "bias_analytic,gptq", "--threads", "1", "-o", "one.8vo")
+heard("quantize", "net.8vo", "--data", "cal.npy", "--repair", "bias_analytic,gptq", "--threads", "3", "-o", "three.8vo")
 same = lambda a, b: re.sub(r'"\w+\.safetensors"', "", open(a).read()) == re.sub(r'"\w+\.safetensors"', "", open(b).read())
 assert same("one.8vo", "three.8vo")
 print("bias_analytic: ok")

@@ -51,12 +51,21 @@ def data(name):
     return os.path.join(shared, "data", name + ".npy")
 
 
-def run(*args, expect=0, **kw):
-    """octavo with args; fails the test unless it exits with `expect`. Returns stdout."""
+def _octavo(args, expect, **kw):
     p = subprocess.run([octavo, *map(str, args)], capture_output=True, text=True, **kw)
     if p.returncode != expect:
         sys.exit(f"octavo {' '.join(map(str, args))}\nexits {p.returncode}, expected {expect}\n{p.stdout[-2000:]}{p.stderr[-4000:]}")
-    return p.stdout
+    return p
+
+
+def run(*args, expect=0, **kw):
+    """octavo with args; fails the test unless it exits with `expect`. Returns stdout."""
+    return _octavo(args, expect, **kw).stdout
+
+
+def heard(*args, expect=0, **kw):
+    """The same; returns stderr."""
+    return _octavo(args, expect, **kw).stderr
 
 
 def run_json(*args, **kw):

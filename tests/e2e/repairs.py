@@ -5,16 +5,10 @@ any number of threads and from every dump compiled on; what needs data says so; 
 import os, re, subprocess, sys
 import numpy as np
 
-octavo, out = os.environ["OCTAVO"], os.environ["OCTAVO_OUT"]
+from common import octavo, out, heard
 os.makedirs(out, exist_ok=True)
 os.chdir(out)
 rng = np.random.default_rng(1)
-
-
-def run(*args, code=0):
-    p = subprocess.run([octavo, *args], capture_output=True, text=True)
-    assert p.returncode == code, f"octavo {' '.join(args)}: {p.returncode}\n{p.stderr}"
-    return p.stderr
 
 
 def text(name):
@@ -52,7 +46,7 @@ def unclipped(name):
     t = re.sub(r"^output .*\n", "", t, flags=re.M) + "".join(f"output {v}\n" for v in raw)
     t = re.sub(r" after=\S+", "", t)
     open("raw.8vo", "w").write(t)
-    run("run", "raw.8vo", "--input", "cal.npy", *(a for v in raw for a in ("-o", f"{v}={v}.npy")))
+    heard("run", "raw.8vo", "--input", "cal.npy", *(a for v in raw for a in ("-o", f"{v}={v}.npy")))
     return [np.load(f"{v}.npy").astype(np.float64) for v in raw]
 
 
@@ -62,49 +56,49 @@ def means(y):
 
 real = unclipped("net.8vo")
 for bits in ("bias", "bias,adaround", "gptq,bias", "cle,bias"):
-    said = run("opt", "net.8vo", "--data", "cal.npy", "--repair", bits, "--stop-after", "repair_layers", "--explain", "-o", "q.8vo")
+    said = heard("opt", "net.8vo", "--data", "cal.npy", "--repair", bits, "--stop-after", "repair_layers", "--explain", "-o", "q.8vo")
     assert said.count("bias: ") >= 4, said
     if "cle" in bits:
-        run("opt", "net.8vo", "--data", "cal.npy", "--repair", "cle", "--stop-after", "equalize", "-o", "level.8vo")
+        heard("opt", "net.8vo", "--data", "cal.npy", "--repair", "cle", "--stop-after", "equalize", "-o", "level.8vo")
         wanted = unclipped("level.8vo")
         assert np.abs(wanted[3] - real[3]).max() < 1e-4 * np.abs(real[3]).max()
     else:
         wanted = real
-    run("opt", "net.8vo", "--data", "cal.npy", "--stop-after", "elim_qdq", "-o", "plain.8vo")
+    heard("opt", "net.8vo", "--data", "cal.npy", "--stop-after", "elim_qdq", "-o", "plain.8vo")
     for was, y in zip(wanted, unclipped("q.8vo")):
         off = np.abs(means(y) - means(was)).max()
         assert off < 1e-4 * np.abs(was).max(), (bits, off, np.abs(was).max())
 
 # without correction there is a mean error to correct: the check above can fail
-run("opt", "net.8vo", "--data", "cal.npy", "--repair", "adaround", "--stop-after", "repair_layers", "-o", "q.8vo")
+heard("opt", "net.8vo", "--data", "cal.npy", "--repair", "adaround", "--stop-after", "repair_layers", "-o", "q.8vo")
 off = max(np.abs(means(y) - means(was)).max() / np.abs(was).max() for was, y in zip(real, unclipped("q.8vo")))
 assert off > 2e-4, off
 
 # rounding: nearer results, by the tool's own figures and by numpy's on the first layer, whose input has no other errors
-said = run("opt", "net.8vo", "--data", "cal.npy", "--repair", "adaround", "--explain", "--stop-after", "repair_layers", "-o", "q.8vo")
+said = heard("opt", "net.8vo", "--data", "cal.npy", "--repair", "adaround", "--explain", "--stop-after", "repair_layers", "-o", "q.8vo")
 gains = re.findall(r"adaround: \w+: results of its rounded weights: ([\d.]+) dB, were ([\d.]+)", said)
 assert len(gains) == 4 and all(float(a) >= float(b) for a, b in gains), said
 errors = {}
 for how in ("adaround", "gptq", "nearest"):
     open("rule.json", "w").write('{"default": {"act_observer": "minmax"}, "rules": [{"op": "conv2d", "rounding": "%s", "bias_correction": "empirical"}]}' % how)
-    run("opt", "net.8vo", "--data", "cal.npy", "--config", "rule.json", "--stop-after", "repair_layers", "-o", "q.8vo")
+    heard("opt", "net.8vo", "--data", "cal.npy", "--config", "rule.json", "--stop-after", "repair_layers", "-o", "q.8vo")
     y = unclipped("q.8vo")[0] - real[0]
     errors[how] = ((y - means(y)[None, :, None, None]) ** 2).mean()
 assert errors["adaround"] < errors["nearest"] and errors["gptq"] < errors["nearest"], errors
 
 # the same bytes however they come about
 REPAIRS = ["--repair", "cle,bias,adaround"]
-run("quantize", "net.8vo", "--data", "cal.npy", *REPAIRS, "--threads", "1", "-o", "one.8vo")
-run("quantize", "net.8vo", "--data", "cal.npy", *REPAIRS, "--threads", "3", "--dump-after", "all", "--dump-dir", "steps", "-o", "three.8vo")
+heard("quantize", "net.8vo", "--data", "cal.npy", *REPAIRS, "--threads", "1", "-o", "one.8vo")
+heard("quantize", "net.8vo", "--data", "cal.npy", *REPAIRS, "--threads", "3", "--dump-after", "all", "--dump-dir", "steps", "-o", "three.8vo")
 same = lambda a, b: re.sub(r'"\w+\.safetensors"', "", text(a)) == re.sub(r'"\w+\.safetensors"', "", text(b))
 assert same("one.8vo", "three.8vo")
 for dump in sorted(f for f in os.listdir("steps") if f.endswith(".8vo")):
-    said = run("quantize", f"steps/{dump}", "--data", "cal.npy", "-o", "again.8vo")
+    said = heard("quantize", f"steps/{dump}", "--data", "cal.npy", "-o", "again.8vo")
     assert same("again.8vo", "one.8vo"), dump
     if re.match(r"\d+_(insert_qdq|calibrate)", dump): # ranges are known, but codes are not chosen yet
-        assert "calibration data" in run("opt", f"steps/{dump}", "-o", "again.8vo", code=65)
+        assert "calibration data" in heard("opt", f"steps/{dump}", "-o", "again.8vo", expect=65)
 
-assert "did you mean 'adaround'" in run("quantize", "net.8vo", "--data", "cal.npy", "--repair", "cle,adarond", "-o", "q.8vo", code=64)
-said = run("opt", "net.8vo", "--data", "cal.npy", "--repair", "adaround", "--saturation", "pair", "--explain", "-o", "q.8vo")
+assert "did you mean 'adaround'" in heard("quantize", "net.8vo", "--data", "cal.npy", "--repair", "cle,adarond", "-o", "q.8vo", expect=64)
+said = heard("opt", "net.8vo", "--data", "cal.npy", "--repair", "adaround", "--saturation", "pair", "--explain", "-o", "q.8vo")
 assert "adaround: a: weights take the nearest codes: rule saturation" in said, said
 print("repairs: ok")

@@ -5,16 +5,10 @@ outputs is what they are; the same bytes from any number of threads, from compil
 import json, os, re, subprocess
 import numpy as np
 
-octavo, out = os.environ["OCTAVO"], os.environ["OCTAVO_OUT"]
+from common import octavo, out, heard
 os.makedirs(out, exist_ok=True)
 os.chdir(out)
 rng = np.random.default_rng(7)
-
-
-def run(*args, code=0):
-    p = subprocess.run([octavo, *args], capture_output=True, text=True)
-    assert p.returncode == code, f"octavo {' '.join(args)}: {p.returncode}\n{p.stderr}"
-    return p.stderr
 
 
 def text(name):
@@ -46,7 +40,7 @@ def value(model, *names):
     """What values of a dump hold for the calibration data: they become outputs of an edited model."""
     t = re.sub(r"^output .*\n", "", re.sub(r" after=\S+", "", text(model)), flags=re.M)
     open("seen.8vo", "w").write(t + "".join(f"output {n}\n" for n in names))
-    run("run", "seen.8vo", "--input", "cal.npy", *(a for n in names for a in ("-o", f"{n}={n}.npy")))
+    heard("run", "seen.8vo", "--input", "cal.npy", *(a for n in names for a in ("-o", f"{n}={n}.npy")))
     return [np.load(f"{n}.npy").astype(np.float64) for n in names]
 
 
@@ -81,7 +75,7 @@ for alpha in (0.5, 0.75):
     sa[live] = A.max(0)[live] ** alpha / np.abs(wb2).max(0)[live] ** (1 - alpha)
     sa[2] = np.exp(np.log(sa[live]).mean())
     open("rule.json", "w").write('{"default": {"smooth": "on", "smooth_alpha": %g, "granularity": "tensor"}, "rules": []}' % alpha)
-    said = run("opt", "net.8vo", "--data", "cal.npy", "--config", "rule.json", "--stop-after", "smooth", "--explain", "-o", "s.8vo")
+    said = heard("opt", "net.8vo", "--data", "cal.npy", "--config", "rule.json", "--stop-after", "smooth", "--explain", "-o", "s.8vo")
     got = consts("s.8vo")
     for name, wanted in (("a.w", wa / sa[:, None]), ("a.b", ba / sa), ("b.w", wb2 * sa), ("b.b", bb / sb), ("c.w", wc * sb)):
         close(got[name], wanted, 2e-6)
@@ -89,8 +83,8 @@ for alpha in (0.5, 0.75):
     real, = value("net.8vo", "c")
     told = [float(v) for v in re.search(r"smooth: .* as quantized now: ([\d.]+) dB, were ([\d.]+)", said).groups()]
     for i, model in enumerate(("s.8vo", "net.8vo")):
-        run("opt", model, "--data", "cal.npy", "--granularity", "tensor", "--stop-after", "insert_qdq", "-o", "q.8vo")
-        run("run", "q.8vo", "--input", "cal.npy", "-o", "c=c.npy")
+        heard("opt", model, "--data", "cal.npy", "--granularity", "tensor", "--stop-after", "insert_qdq", "-o", "q.8vo")
+        heard("run", "q.8vo", "--input", "cal.npy", "-o", "c=c.npy")
         assert abs(db(real[:64], np.load("c.npy")[:64]) - told[i]) < 0.06, (model, told)
     assert told[0] > told[1] + 3 and "a loss" not in said, told
 
@@ -103,7 +97,7 @@ A = np.maximum(x @ wa.T + ba, 0)
 c = np.maximum(0, A.mean(0) - 3 * A.std(0))
 assert 2 <= (c > 0).sum() <= 6
 open("rule.json", "w").write('{"default": {}, "rules": [{"name": "a.r", "absorb_bias": "on"}]}')
-said = run("opt", "net.8vo", "--data", "cal.npy", "--config", "rule.json", "--stop-after", "absorb_bias", "--explain", "-o", "s.8vo")
+said = heard("opt", "net.8vo", "--data", "cal.npy", "--config", "rule.json", "--stop-after", "absorb_bias", "--explain", "-o", "s.8vo")
 got = consts("s.8vo")
 scale = np.abs(A).max(0)
 assert (np.abs(got["a.b"] - (ba - c)) < 1e-3 * scale).all(), (got["a.b"], ba - c)  # fixed point: 2^-16 of the largest magnitude
@@ -130,7 +124,7 @@ open("net.8vo", "w").write(
     + "a = conv2d(x, @a.w, @a.b) pad=1 clip=(0.0,inf)\nb = conv2d(a, @b.w) pad=1 groups=6\nb.l = leaky_relu(b) alpha=0.1\n"
     "c = conv2d(b.l, @c.w, @c.b) clip=(0.0,inf)\nc.p = max_pool2d(c) kernel=4 stride=4\nc.f = flatten(c.p)\nd = dense(c.f, @d.w)\n"
     "d.s = sigmoid(d)\ne = dense(d.s, @e.w)\noutput e\n")
-said = run("opt", "net.8vo", "--data", "cal.npy", "--repair", "smooth", "--explain", "--stop-after", "smooth", "-o", "s.8vo")
+said = heard("opt", "net.8vo", "--data", "cal.npy", "--repair", "smooth", "--explain", "--stop-after", "smooth", "-o", "s.8vo")
 for why in ("smooth: d: not smoothed for what reads it: sigmoid 'd.s'", "smooth: e: not smoothed for what reads it: 'e' is an output", "smooth: 3 links; "):
     assert why in said, (why, said)
 w = consts("s.8vo")
@@ -140,23 +134,23 @@ close(np.abs(bl).max((0, 2, 3)), np.abs(w["c.w"]).max((0, 2, 3)), 1e-5)
 close(np.abs(f).reshape(24, 4, 4).max((0, 2)), np.abs(w["d.w"]).reshape(5, 4, 4).max((0, 2)), 1e-5)
 real, = value("net.8vo", "e")
 assert np.abs(y - real).max() < 1e-5 * np.abs(real).max()
-said = run("opt", "net.8vo", "--data", "cal.npy", "--repair", "absorb", "--explain", "--stop-after", "absorb_bias", "-o", "s.8vo")
+said = heard("opt", "net.8vo", "--data", "cal.npy", "--repair", "absorb", "--explain", "--stop-after", "absorb_bias", "-o", "s.8vo")
 for why in ("absorb_bias: a: keeps its bias: zeros stand beside", "absorb_bias: b.l: keeps its bias: no relu", "absorb_bias: c: 'd' takes"):
     assert why in said or why.replace("b.l", "b") in said, (why, said)
 
 same = lambda a, b: re.sub(r'"\w+\.safetensors"', "", text(a)) == re.sub(r'"\w+\.safetensors"', "", text(b))
 REPAIRS = ["--repair", "cle,absorb,smooth,bias_analytic"]
-run("quantize", "net.8vo", "--data", "cal.npy", *REPAIRS, "--threads", "1", "-o", "one.8vo")
-run("quantize", "net.8vo", "--data", "cal.npy", *REPAIRS, "--threads", "3", "--dump-after", "all", "--dump-dir", "steps", "-o", "three.8vo")
+heard("quantize", "net.8vo", "--data", "cal.npy", *REPAIRS, "--threads", "1", "-o", "one.8vo")
+heard("quantize", "net.8vo", "--data", "cal.npy", *REPAIRS, "--threads", "3", "--dump-after", "all", "--dump-dir", "steps", "-o", "three.8vo")
 assert same("one.8vo", "three.8vo")
-run("quantize", "net.8vo", "--data", "cal.npy", *REPAIRS, "--engine", "c", "-o", "c.8vo")
+heard("quantize", "net.8vo", "--data", "cal.npy", *REPAIRS, "--engine", "c", "-o", "c.8vo")
 assert same("one.8vo", "c.8vo")
 for dump in sorted(f for f in os.listdir("steps") if re.match(r"\d+_(equalize|absorb_bias|smooth|calibrate)\.8vo", f)):
-    run("quantize", f"steps/{dump}", "--data", "cal.npy", "-o", "again.8vo")
+    heard("quantize", f"steps/{dump}", "--data", "cal.npy", "-o", "again.8vo")
     assert same("again.8vo", "one.8vo"), dump
 
 # statistics alone do not serve, and say so
-run("quantize", "net.8vo", "--data", "cal.npy", "--save-stats", "s.stats", "-o", "q.8vo")
+heard("quantize", "net.8vo", "--data", "cal.npy", "--save-stats", "s.stats", "-o", "q.8vo")
 for word, rule in (("smooth", "smooth"), ("absorb", "absorb_bias")):
-    assert f"rule {rule} needs calibration data" in run("quantize", "net.8vo", "--stats", "s.stats", "--repair", word, "-o", "q.8vo", code=65)
+    assert f"rule {rule} needs calibration data" in heard("quantize", "net.8vo", "--stats", "s.stats", "--repair", word, "-o", "q.8vo", expect=65)
 print("smooth: ok")
