@@ -7,6 +7,7 @@ from common import Tally, folder, read, run
 LAYERS = {  # input's shape, weights' shape, attributes; weights of "bytes" are small enough for sums of 16 bits
     "conv3x3": ("64,14,14", "64,64,3,3", "pad=same"),
     "conv1x1": ("128,14,14", "128,128,1,1", ""),
+    "strassen": ("256,14,14", "256,256,1,1", ""),
     "bytes": ("128,14,14", "128,128,1,1", ""),
     "first": ("3,33,33", "32,3,3,3", "stride=2"),
     "depthwise": ("64,14,14", "64,1,3,3", "pad=same groups=64"),
@@ -16,7 +17,7 @@ TARGETS = ("x86-64-v3", "x86-64-v4-vnni")
 # Moves that are allowed for each multiplication, and where a loop is known to have more.
 BY = {"gcc": 0.1, "clang-19": 0.1, "llvm": 0.1}
 MORE = {("first", "clang-19"): 0.75, ("first", "llvm"): 0.75, ("dense", "gcc"): 0.25, ("dense", "clang-19"): 0.25, ("dense", "llvm"): 0.5, ("bytes", "clang-19"): 0.25,
-        ("first", "gcc"): 0.2, ("conv3x3", "gcc"): 0.2,
+        ("strassen", "gcc"): 0.25, ("strassen", "clang-19"): 0.2, ("first", "gcc"): 0.2, ("conv3x3", "gcc"): 0.2,
         ("depthwise", "gcc"): 0.15, ("depthwise", "clang-19"): 0.9, ("depthwise", "llvm"): 0.9}
 
 PRODUCT = re.compile(r"\sv(pmaddwd|pmaddubsw|pdpbusd|pdpwssd|pmuldq|pmulld|fmadd\w+)\s")
