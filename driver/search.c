@@ -229,7 +229,7 @@ static void choose_alike(struct state *t) {
             best = c;
         }
     take(t, best);
-    say(t, "all layers", best ? best->text : "", &t->score);
+    if (!t->score.failed) say(t, "all layers", best ? best->text : "", &t->score);
 }
 
 /* ---- the verdict --------------------------------------------------------------------------------------------------------------
@@ -245,10 +245,6 @@ static void too_much(struct drv *d, const char *what, int64_t have, int64_t most
 static bool missed(const struct state *t) {
     const struct search *s = t->s;
     struct drv *d = s->d;
-    if (t->score.failed) {
-        oct_text_add(&d->talk, "octavo quantize: no object could be built under any rules\n");
-        return true;
-    }
     too_much(d, "flash", t->score.flash, s->budget.flash);
     too_much(d, "the arena", t->score.arena, s->budget.ram);
     for (int k = 0; k < SRCH_METRICS; k++) {
@@ -304,6 +300,10 @@ bool drv_search(struct drv *d, struct oct_module *m, struct oct_module **found) 
     if (!isnan(s.float_top1)) oct_text_addf(&d->talk, "search: float top-1 %.2f\n", 100 * s.float_top1);
 
     choose_alike(&t);
+    if (t.score.failed) { /* under no rules at all either: why, once more, where errors are heard */
+        srch_module(&s, NULL, d);
+        return oct_error_count(d->cx) == 0 ? drv_misuse(d, "no object could be built under any rules") : false;
+    }
     if (s.budget.flash >= 0) walk(&t, SMALLER, small_enough, NULL);
     else if (wants_accuracy(&s) && accurate(&s, &t.score)) walk(&t, SMALLER, NULL, accurate);
     if (wants_accuracy(&s)) walk(&t, BETTER, accurate, small_enough);

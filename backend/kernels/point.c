@@ -153,6 +153,7 @@ static float clampf(float x, float lo, float hi) {
     return v > hi ? hi : v;
 }
 
+/* Written apart from the interpreter's, which is what tables made of these are held against. */
 float oct_point_value(const struct oct_node *n, float x) {
     switch (n->op) {
     case OCT_OP_relu: return x < 0 ? 0 : x;
